@@ -16,7 +16,8 @@ short_description: The timings of an RTO profile, and the recovery times that th
 version_added: 0.1.0
 author: Kojo contributors (@kojo)
 description:
-  - One table drives the timings of Patroni, etcd, HAProxy, keepalived, Sentinel and the database clients, so that the layers can't disagree.
+  - One table drives the timings of Patroni, etcd, HAProxy, keepalived, Sentinel and the database clients,
+    so that the layers can't disagree.
   - The recovery times under C(predicted) are computed from the same table. The drills check them.
 options:
   _input:
@@ -35,7 +36,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - The keys C(patroni), C(haproxy), C(keepalived), C(sentinel), C(client) and C(etcd) hold timings; a name's ending is its unit.
+    - The keys C(patroni), C(haproxy), C(keepalived), C(sentinel), C(client) and C(etcd) hold timings.
+      A name's ending is its unit.
     - The key C(predicted) holds the recovery times in seconds.
   type: dict
   sample:

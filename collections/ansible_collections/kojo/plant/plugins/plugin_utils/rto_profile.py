@@ -8,7 +8,7 @@ All durations of the model are ranges (shortest, longest); the average is the mi
 * process lost = (0, loop_wait) + DEMOTION + PROMOTION + CLIENT_DETECTION, because primary_start_timeout is 0
 * the lost host also led etcd: the new leader grants every lease its whole ttl again, so the worst case of
   host lost begins after an election
-* address      = advert_int * (down_timer_adverts + 1): the adverts that stay away, and at most one advert of VRRP's skew
+* address      = advert_int * (down_timer_adverts + 1): the adverts that stay away, and VRRP's skew of one at most
 * Redis        = down_after + SENTINEL_ELECTION + SENTINEL_PROMOTION
 """
 
