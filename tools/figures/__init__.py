@@ -1,0 +1,1 @@
+"""Figures that an issue or the README names, each measured by `python -m tools.figures.<name>`."""
