@@ -37,7 +37,9 @@ class Plant:
 
     def speaks_from(self, host: str) -> list[str]:
         """Every address that HOST may send from: the firewall has one in each zone."""
-        gateways = [zone["gateway"] for zone in self.zones.values()] if self.is_firewall(host) else []
+        gateways = (
+            [zone["gateway"] for zone in self.zones.values() if "gateway" in zone] if self.is_firewall(host) else []
+        )
         return _unique([self.addresses[host], *gateways])
 
     def answers_at(self, host: str) -> list[str]:

@@ -1,12 +1,15 @@
 # Copyright: (c) Kojo contributors
 # Apache License 2.0 (see LICENSE)
-"""The names of a plant's secrets, and how a new value of each is made."""
+"""The names of a plant's secrets, how a new value of each is made, and what is wrong with those that there are."""
 
 from __future__ import annotations
 
+import re
 import secrets
 import string
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+
+from ansible_collections.kojo.plant.plugins.plugin_utils.plant_model_shape import Fault, suggestion
 
 # Letters and digits only: every configuration format that a secret ends up in takes them unquoted.
 ALPHABET = string.ascii_letters + string.digits
@@ -16,6 +19,11 @@ BCRYPT_ALPHABET = "./" + string.ascii_uppercase + string.ascii_lowercase + strin
 # 22 characters of 6 bits carry a 128-bit salt, so the last one has only its upper 2 bits free.
 BCRYPT_LAST = BCRYPT_ALPHABET[::16]
 BCRYPT_SALT_LENGTH = 22
+
+# nothing that a person or a generator meant as a secret is shorter
+SHORTEST = 16
+PLACEHOLDER = re.compile(r"(change.?me|placeholder|example|password|secret|to.?do|<.*>|(.)\2*)[0-9!]*", re.IGNORECASE)
+REMEDY = "run `make secrets PLANT=<its directory>`, which adds what is missing, or set it with ansible-vault"
 
 
 def _token() -> str:
@@ -29,6 +37,7 @@ def _bcrypt_salt() -> str:
 
 GENERATORS: dict[str, Callable[[], str]] = {
     "etcd_root_password": _token,
+    "etcd_patroni_password": _token,
     "postgresql_superuser_password": _token,
     "postgresql_replicator_password": _token,
     "postgresql_rewind_password": _token,
@@ -60,3 +69,33 @@ GENERATORS: dict[str, Callable[[], str]] = {
 def generate_missing(present: Mapping[str, object]) -> dict[str, str]:
     """New values for the names that PRESENT lacks."""
     return {name: make() for name, make in GENERATORS.items() if name not in present}
+
+
+def secret_faults(present: object) -> Iterator[Fault]:
+    """What is wrong with a plant's secrets. No message holds a value."""
+    if present is None:
+        yield Fault("plant_secrets", "is missing", REMEDY)
+    elif not isinstance(present, Mapping):
+        yield Fault("plant_secrets", "is not a dictionary", REMEDY)
+    else:
+        for name in present:
+            if name not in GENERATORS:
+                yield Fault(f"plant_secrets.{name}", "is an unknown key", suggestion(name, GENERATORS))
+        for name in GENERATORS:
+            problem = _problem(name, present[name]) if name in present else "is missing"
+            if problem:
+                yield Fault(f"plant_secrets.{name}", problem, f"remove it and {REMEDY}" if name in present else REMEDY)
+
+
+def _problem(name: str, value: object) -> str | None:
+    if not isinstance(value, str):
+        return "is not a text"
+    if not value.strip():
+        return "is empty"
+    if PLACEHOLDER.fullmatch(value):
+        return "is a placeholder"
+    if len(value) < SHORTEST:
+        return f"is shorter than {SHORTEST} characters"
+    if name == "bcrypt_salt" and not re.fullmatch(r"[./A-Za-z0-9]{21}[.Oeu]", value):
+        return "is not 22 characters of bcrypt's alphabet ending in one of .Oeu"
+    return None
