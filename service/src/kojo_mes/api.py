@@ -1,0 +1,81 @@
+"""`kojo-mes api`: the application."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+import kojo_mes
+from kojo_mes.health import endpoints as health
+from kojo_mes.health import service as health_service
+from kojo_mes.kit import metrics, problems
+from kojo_mes.kit.cache import Cache
+from kojo_mes.kit.database import Database
+from kojo_mes.kit.logging import get
+from kojo_mes.kit.middleware import LimitBody, Observe
+from kojo_mes.kit.security import KeyRing
+from kojo_mes.kit.settings import ApiSettings
+from kojo_mes.lines import endpoints as lines
+from kojo_mes.readings import endpoints as readings
+from kojo_mes.readings import service as readings_service
+
+log = get(__name__)
+PORT = 8101
+HOUSEKEEPING_INTERVAL = 6 * 3600
+HOUSEKEEPING_RETRY = 60
+
+
+def create_app(settings: ApiSettings) -> FastAPI:
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        database, cache = Database(settings), Cache(settings)
+        app.state.database, app.state.cache = database, cache
+        background = [
+            asyncio.create_task(health_service.watch(database)),
+            asyncio.create_task(_keep_house(database)),
+        ]
+        try:
+            yield
+        finally:
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+            await cache.close()
+            await database.close()
+
+    app = FastAPI(
+        title="Kojo manufacturing service",
+        version=kojo_mes.VERSION,
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,  # its page loads scripts from outside the plant
+        redoc_url=None,
+        lifespan=lifespan,
+        generate_unique_id_function=_operation_id,
+    )
+    app.state.keys = KeyRing(settings.api_keys)
+    app.state.silence_limit = settings.silence_limit
+    problems.install(app)
+    for router in (lines.router, readings.router, health.router, metrics.router):
+        app.include_router(router)
+    app.add_middleware(LimitBody)
+    app.add_middleware(Observe, service="kojo-mes")
+    return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    return f"{route.tags[0]}-{route.name}" if route.tags else route.name
+
+
+async def _keep_house(database: Database) -> None:
+    while True:
+        try:
+            await readings_service.housekeeping(database)
+        except Exception as error:
+            log.warning("housekeeping_failed", reason=str(error))
+            await asyncio.sleep(HOUSEKEEPING_RETRY)
+        else:
+            await asyncio.sleep(HOUSEKEEPING_INTERVAL)

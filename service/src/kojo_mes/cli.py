@@ -1,0 +1,138 @@
+"""`kojo-mes`: one command, several processes."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import psycopg
+from alembic.util import CommandError
+from sqlalchemy.exc import DBAPIError
+
+import kojo_mes
+from kojo_mes import api
+from kojo_mes.check import check
+from kojo_mes.kit import logging
+from kojo_mes.kit.exporter import Collect, create_exporter
+from kojo_mes.kit.server import serve
+from kojo_mes.kit.settings import (
+    ApiSettings,
+    ExporterSettings,
+    MigrationSettings,
+    Settings,
+    SettingsError,
+    load,
+)
+from kojo_mes.lines import collector as lines
+from kojo_mes.lines.plant import PlantError, read_plant
+from kojo_mes.migrate import BASE, HEAD, migrate
+from kojo_mes.quality import collector as quality
+from kojo_mes.readings import collector as readings
+from kojo_mes.simulator import run as simulator
+
+DONE, FAILED, WRONG_SETTINGS, PENDING = 0, 1, 2, 3
+EXIT_CODES = "exit codes: 0 done, 1 failed, 2 wrong settings or arguments, 3 changes are pending (migrate --check)"
+
+
+@dataclass(frozen=True)
+class Exporter:
+    collect: Collect
+    path: str
+    port: int
+    help: str
+
+
+EXPORTERS = {
+    "line-monitor": Exporter(lines.collect, "/metrics", 9090, "export status, efficiency and health of the lines"),
+    "quality": Exporter(quality.collect, "/quality/metrics", 8081, "export quality checks of the lines"),
+    "gateway": Exporter(readings.collect, "/iot/metrics", 8080, "export what the lines' sensors sent"),
+}
+CHECKED: dict[str, type[Settings]] = {
+    "api": ApiSettings,
+    "migrate": MigrationSettings,
+    **dict.fromkeys(EXPORTERS, ExporterSettings),
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    logging.configure(options.command)
+    run: Callable[[argparse.Namespace], int] = options.run
+    try:
+        return run(options)
+    except (SettingsError, PlantError) as error:
+        for fault in error.faults:
+            print(fault, file=sys.stderr)
+        return WRONG_SETTINGS
+    except (DBAPIError, psycopg.Error, CommandError) as error:
+        print(f"kojo-mes {options.command}: {' '.join(str(error).split())}", file=sys.stderr)
+        return FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kojo-mes",
+        description="Kojo's manufacturing service. Settings are KOJO_MES_* variables; service/README.md lists them.",
+        epilog=EXIT_CODES,
+    )
+    parser.add_argument("--version", action="version", version=kojo_mes.VERSION)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+
+    def add(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=EXIT_CODES)
+        command.set_defaults(run=run)
+        return command
+
+    add("api", _api, f"serve the API (port {api.PORT})")
+    for name, exporter in EXPORTERS.items():
+        add(name, _exporter, f"{exporter.help} (port {exporter.port}, {exporter.path})")
+    command = add("migrate", _migrate, "bring schema, lines and partitions up to date")
+    command.add_argument("--check", action="store_true", help="change nothing; exit 3 when there is something to do")
+    command.add_argument("--to", default=HEAD, metavar="REVISION", help=f"a revision, {HEAD} (default) or {BASE}")
+    command = add("check", _check, "check a process's settings and connections, and name all faults")
+    command.add_argument("process", nargs="?", default="api", choices=CHECKED, help="default: api")
+    simulator.add_arguments(add("simulate", _simulate, "play the plant's lines against the API"))
+    return parser
+
+
+def _api(_options: argparse.Namespace) -> int:
+    settings = load(ApiSettings)
+    serve(api.create_app(settings), settings, api.PORT)
+    return DONE
+
+
+def _exporter(options: argparse.Namespace) -> int:
+    exporter = EXPORTERS[options.command]
+    settings = load(ExporterSettings)
+    serve(create_exporter(settings, exporter.collect, exporter.path), settings, exporter.port)
+    return DONE
+
+
+def _migrate(options: argparse.Namespace) -> int:
+    settings = load(MigrationSettings)
+    changes = migrate(settings, read_plant(settings.plant_file), options.to, dry_run=options.check)
+    for change in changes:
+        print(f"{'pending' if options.check else 'changed'}: {change}")
+    if not changes:
+        print("nothing to do")
+    return PENDING if changes and options.check else DONE
+
+
+def _check(options: argparse.Namespace) -> int:
+    faults = check(CHECKED[options.process])
+    for fault in faults:
+        print(fault, file=sys.stderr)
+    if faults:
+        return WRONG_SETTINGS
+    print(f"{options.process}: settings and connections are right")
+    return DONE
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    return simulator.run(options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,40 @@
+"""One way to serve: TLS 1.3 with a client certificate of the plant's CA, and a clean end on SIGTERM."""
+
+from __future__ import annotations
+
+import signal
+import ssl
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from kojo_mes.kit.settings import ListenSettings
+
+DRAIN_SECONDS = 20
+
+
+def serve(app: ASGIApp, settings: ListenSettings, port: int) -> None:
+    """Returns after SIGTERM or SIGINT, when the running requests are answered."""
+    config = uvicorn.Config(
+        app,
+        host=settings.listen_address,
+        port=settings.listen_port or port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
+        ssl_ca_certs=str(settings.tls_ca) if settings.tls_ca else None,
+        ssl_cert_reqs=ssl.CERT_REQUIRED if settings.tls_ca else ssl.CERT_NONE,
+    )
+    config.load()
+    if config.ssl:
+        config.ssl.minimum_version = ssl.TLSVersion.TLSv1_3
+    # uvicorn raises the signal again after its clean end, which would kill the process instead of returning
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    uvicorn.Server(config).run()

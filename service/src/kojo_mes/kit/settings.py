@@ -1,0 +1,249 @@
+"""Settings from KOJO_MES_* variables: wrong ones are all named at once, before anything starts."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, NamedTuple, TypeVar
+
+from psycopg.conninfo import make_conninfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Json,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PREFIX = "KOJO_MES_"
+SHORTEST_SECRET = 16
+
+
+class Environment(StrEnum):
+    PRODUCTION = "production"
+    STAGING = "staging"
+    DEVELOPMENT = "development"
+
+
+class Role(StrEnum):
+    """What the holder of an API key may do."""
+
+    DEVICE = "device"  # sends readings, and reads
+    OPERATOR = "operator"  # reads
+
+
+class Endpoint(NamedTuple):
+    host: str
+    port: int
+
+
+class ApiKey(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    role: Role
+
+
+class SettingsError(Exception):
+    """The settings are wrong; every fault has its variable and its remedy."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+def _endpoints(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    endpoints = []
+    for item in value.split(","):
+        match = re.fullmatch(r"\s*\[?([^\s\[\]]+?)\]?:(\d{1,5})\s*", item)
+        if not match or not 0 < int(match[2]) < 65536:
+            raise ValueError(f"{item.strip()!r} is not host:port; write host:port,host:port")
+        endpoints.append(Endpoint(match[1], int(match[2])))
+    return tuple(endpoints)
+
+
+def _strong(value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+    """A weak or missing secret is a fault everywhere but on a developer's machine."""
+    if info.data.get("environment") is Environment.DEVELOPMENT:
+        return value
+    secret = value.get_secret_value() if value else ""
+    if len(secret) < SHORTEST_SECRET or len(set(secret)) < SHORTEST_SECRET // 2:
+        raise ValueError(f"is missing or weak; give at least {SHORTEST_SECRET} random characters")
+    return value
+
+
+def _readable(value: Path | None, info: ValidationInfo) -> Path | None:
+    if value is None:
+        if info.data.get("environment") is Environment.DEVELOPMENT:
+            return None
+        raise ValueError("is missing; every listener and connection of a plant uses TLS")
+    if not os.access(value, os.R_OK) or not value.is_file():
+        raise ValueError(f"{value} is not a file that this process can read")
+    return value
+
+
+Endpoints = Annotated[tuple[Endpoint, ...], NoDecode, BeforeValidator(_endpoints)]
+Secret = Annotated[SecretStr | None, AfterValidator(_strong), Field(validate_default=True)]
+TlsFile = Annotated[Path | None, AfterValidator(_readable), Field(validate_default=True)]
+
+
+class Settings(BaseSettings):
+    """Common to all processes. Each subclass stands alone, so that one can be checked when another is wrong."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True)
+
+    environment: Environment = Environment.PRODUCTION  # first: the rules of the others ask for it
+    tls_certificate: TlsFile = None
+    tls_key: TlsFile = None
+    tls_ca: TlsFile = None
+
+    @field_validator("tls_ca")
+    @classmethod
+    def _all_or_none(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        present = {bool(info.data[name]) for name in ("tls_certificate", "tls_key") if name in info.data}
+        if len(present | {bool(value)}) > 1:
+            raise ValueError("TLS_CERTIFICATE, TLS_KEY and TLS_CA are given together or not at all")
+        return value
+
+
+class DatabaseSettings(Settings):
+    """How the primary is found; who logs in is a subclass's matter."""
+
+    database_hosts: Endpoints
+    database_name: str = "kojo"
+    database_connect_timeout: PositiveInt = 2
+    database_tcp_user_timeout: PositiveInt = 5000
+    database_deadline: PositiveFloat = 10.0
+    database_pool_size: PositiveInt = 8
+
+    def credentials(self) -> tuple[str, SecretStr | None]:
+        raise NotImplementedError
+
+    def conninfo(self) -> str:
+        """libpq tries the hosts in turn until one accepts writes, so a failover needs no new settings."""
+        user, password = self.credentials()
+        tls = (
+            {"sslmode": "verify-full", "sslrootcert": str(self.tls_ca), "ssl_min_protocol_version": "TLSv1.3"}
+            if self.tls_ca
+            else {}
+        )
+        return make_conninfo(
+            host=",".join(endpoint.host for endpoint in self.database_hosts),
+            port=",".join(str(endpoint.port) for endpoint in self.database_hosts),
+            dbname=self.database_name,
+            user=user,
+            password=password.get_secret_value() if password else None,
+            target_session_attrs="read-write",
+            connect_timeout=self.database_connect_timeout,
+            tcp_user_timeout=self.database_tcp_user_timeout,
+            keepalives=1,
+            keepalives_idle=2,
+            keepalives_interval=1,
+            keepalives_count=3,
+            application_name="kojo-mes",
+            options="-c TimeZone=UTC -c idle_in_transaction_session_timeout=30s",
+            **tls,
+        )
+
+
+class WriterSettings(DatabaseSettings):
+    database_user: str = "kojo_app"
+    database_password: Secret = None
+
+    def credentials(self) -> tuple[str, SecretStr | None]:
+        return self.database_user, self.database_password
+
+
+class ReaderSettings(DatabaseSettings):
+    read_user: str = "kojo_read"
+    read_password: Secret = None
+
+    def credentials(self) -> tuple[str, SecretStr | None]:
+        return self.read_user, self.read_password
+
+
+class PlantSettings(Settings):
+    plant_file: Annotated[Path, AfterValidator(_readable), Field(validate_default=True)] = Path(
+        "/etc/kojo-mes/plant.json"
+    )
+
+
+class MigrationSettings(DatabaseSettings, PlantSettings):
+    migration_user: str = "kojo_owner"
+    migration_password: Secret = None
+
+    def credentials(self) -> tuple[str, SecretStr | None]:
+        return self.migration_user, self.migration_password
+
+
+class RedisSettings(Settings):
+    redis_sentinels: Endpoints
+    redis_master_name: str = "kojo"
+    redis_username: str | None = None
+    redis_password: Secret = None
+    sentinel_username: str | None = None
+    sentinel_password: Secret = None
+
+
+class ListenSettings(Settings):
+    listen_address: str = "127.0.0.1"
+    listen_port: Annotated[int, Field(gt=0, lt=65536)] | None = None  # each process has its own by default
+
+
+class ApiSettings(WriterSettings, RedisSettings, ListenSettings):
+    api_keys: Annotated[Json[dict[str, ApiKey]], NoDecode]
+    silence_limit: PositiveFloat = 60.0
+
+
+class ExporterSettings(ReaderSettings, ListenSettings):
+    refresh_interval: PositiveFloat = 5.0
+
+
+ALL = (ApiSettings, ExporterSettings, MigrationSettings)
+S = TypeVar("S", bound=Settings)
+
+
+def load(kind: type[S]) -> S:
+    """The process's settings, or one SettingsError with every fault."""
+    faults = list(_unknown())
+    try:
+        settings = kind()
+    except ValidationError as error:
+        faults += [_fault(kind, item["loc"], item["type"], item["msg"]) for item in error.errors()]
+    if faults:
+        raise SettingsError(faults)
+    return settings
+
+
+def variables() -> list[str]:
+    return sorted({PREFIX + name.upper() for kind in ALL for name in kind.model_fields})
+
+
+def _unknown() -> Iterator[str]:
+    known = variables()
+    for name in sorted(os.environ):
+        if name.startswith(PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            yield f"{name}: is not a setting" + (f"; do you mean {near[0]}?" if near else "")
+
+
+def _fault(kind: type[Settings], location: tuple[int | str, ...], code: str, message: str) -> str:
+    variable = PREFIX + str(location[0]).upper()
+    inner = "".join(f" → {part}" for part in location[1:])
+    if code == "missing" and not inner:
+        message = "is missing"
+    return f"{variable}{inner}: {message.removeprefix('Value error, ')}"

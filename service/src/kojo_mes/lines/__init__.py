@@ -1,0 +1,1 @@
+"""Lines, their equipment and sensors."""

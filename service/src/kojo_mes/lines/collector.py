@@ -1,0 +1,41 @@
+"""What `kojo-mes line-monitor` exports."""
+
+from __future__ import annotations
+
+from prometheus_client import Metric
+from prometheus_client.core import GaugeMetricFamily
+
+from kojo_mes.kit.database import ReadSession
+from kojo_mes.lines import service
+
+
+async def collect(session: ReadSession) -> list[Metric]:
+    lines, equipment = await service.states(session)
+    status = GaugeMetricFamily("production_line_status", "1 running, 0 down; absent when not known", labels=["line"])
+    efficiency = GaugeMetricFamily(
+        "production_efficiency_percentage",
+        "Good units times ideal cycle time, of the last 10 minutes' time",
+        labels=["line"],
+    )
+    for line in lines:
+        if line.running is not None:
+            status.add_metric([line.id], float(line.running))
+        if line.efficiency is not None:
+            efficiency.add_metric([line.id], line.efficiency)
+    temperature = GaugeMetricFamily("equipment_temperature_celsius", "Latest temperature", labels=["line", "equipment"])
+    limit = GaugeMetricFamily(
+        "equipment_temperature_limit_celsius", "The equipment's own limit", labels=["line", "equipment"]
+    )
+    health = GaugeMetricFamily(
+        "equipment_health_score",
+        "0 to 100: 40 thermal headroom, 30 share of time running, 30 share of good units",
+        labels=["line", "equipment"],
+    )
+    for item in equipment:
+        labels = [item.line, item.id]
+        limit.add_metric(labels, item.temperature_limit)
+        if item.temperature is not None:
+            temperature.add_metric(labels, item.temperature)
+        if item.health is not None:
+            health.add_metric(labels, item.health)
+    return [status, efficiency, temperature, limit, health]

@@ -1,0 +1,111 @@
+"""The plant's page (plant.json): lines, equipment, and what each piece of equipment measures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, ValidationError, model_validator
+
+
+class Measurement(StrEnum):
+    STATUS = "status"  # 1 running, 0 stopped
+    GOOD_COUNT = "good_count"  # units since the sensor's reading before
+    REJECT_COUNT = "reject_count"
+    TEMPERATURE = "temperature"  # degrees Celsius
+    QUALITY_PASSED = "quality_passed"  # checks since the sensor's reading before
+    QUALITY_FAILED = "quality_failed"
+
+
+COUNTS = {
+    Measurement.GOOD_COUNT,
+    Measurement.REJECT_COUNT,
+    Measurement.QUALITY_PASSED,
+    Measurement.QUALITY_FAILED,
+}
+
+
+def measurement_fault(measurement: Measurement, value: float) -> str | None:
+    """Why a value can't be one of this measurement."""
+    if measurement is Measurement.STATUS and value not in (0, 1):
+        return "a status is 0 (stopped) or 1 (running)"
+    if measurement in COUNTS and (value < 0 or value != int(value) or value > 1_000_000):
+        return "a count is a whole number from 0 to 1000000"
+    if measurement is Measurement.TEMPERATURE and not -273.15 <= value <= 3000:
+        return "a temperature is from -273.15 to 3000 degrees Celsius"
+    return None
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError("is not a time zone's name, like Asia/Tokyo") from None
+    return name
+
+
+Id = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=63)]
+Names = Annotated[dict[Literal["ja", "en"], str], Field(min_length=1)]
+
+
+class _Page(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class EquipmentPage(_Page):
+    id: Id
+    name: Names
+    type: str
+    temperature_limit: PositiveFloat = 80.0
+
+
+class LinePage(_Page):
+    id: Id
+    name: Names
+    product: str
+    ideal_cycle_time: PositiveFloat
+    equipment: Annotated[tuple[EquipmentPage, ...], Field(min_length=1)]
+
+
+class Plant(_Page):
+    id: str
+    name: Names
+    language: Literal["ja", "en"]
+    timezone: Annotated[str, AfterValidator(_zone)]
+    lines: tuple[LinePage, ...]
+
+    @model_validator(mode="after")
+    def _ids_are_unique(self) -> Self:
+        ids = [line.id for line in self.lines] + [equipment.id for _, equipment in self.equipment()]
+        twice = sorted({item for item in ids if ids.count(item) > 1})
+        if twice:
+            raise ValueError(f"lines and equipment need ids of their own; used twice: {', '.join(twice)}")
+        return self
+
+    def equipment(self) -> Iterator[tuple[LinePage, EquipmentPage]]:
+        return ((line, equipment) for line in self.lines for equipment in line.equipment)
+
+
+class PlantError(Exception):
+    """The plant file is wrong; every fault names file and key."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+def read_plant(path: Path) -> Plant:
+    try:
+        return Plant.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise PlantError([f"{path}: {error.strerror}"]) from error
+    except ValidationError as error:
+        raise PlantError(
+            [
+                f"{path}: {'.'.join(map(str, item['loc'])) or 'plant'}: {item['msg'].removeprefix('Value error, ')}"
+                for item in error.errors()
+            ]
+        ) from error

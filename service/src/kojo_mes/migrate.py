@@ -1,0 +1,67 @@
+"""Brings the schema, the plant's lines and the partitions up to date, in one transaction."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.pool import NullPool
+
+from kojo_mes.kit.orm import SCHEMA
+from kojo_mes.kit.settings import MigrationSettings
+from kojo_mes.lines.plant import Plant
+from kojo_mes.lines.repository import synchronise
+from kojo_mes.readings.repository import make_partitions
+
+HEAD = "head"
+BASE = "base"
+
+
+def migrate(settings: MigrationSettings, plant: Plant, target: str = HEAD, *, dry_run: bool = False) -> list[str]:
+    """What changed (in a dry run: what would), a line each; empty when there was nothing to do."""
+    engine = create_engine(
+        "postgresql+psycopg://", creator=lambda: psycopg.connect(settings.conninfo()), poolclass=NullPool
+    )
+    with engine.connect() as connection, connection.begin() as transaction:
+        _alone(connection)
+        changes = _migrate(connection, plant, target, dry_run)
+        if dry_run:
+            transaction.rollback()
+    return changes
+
+
+def _alone(connection: Connection) -> None:
+    """One migration at a time; and one that can't get its locks gives up instead of stopping the plant."""
+    connection.execute(text("SET LOCAL lock_timeout = '60s'"))
+    connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('kojo-mes migrate', 0))"))
+    connection.execute(text("SET LOCAL lock_timeout = '5s'"))
+
+
+def _migrate(connection: Connection, plant: Plant, target: str, dry_run: bool) -> list[str]:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    scripts = ScriptDirectory.from_config(config)
+
+    present = MigrationContext.configure(connection, opts={"version_table_schema": SCHEMA}).get_current_revision()
+    wanted = scripts.get_current_head() if target == HEAD else None if target == BASE else target
+    changes = []
+    if present != wanted:
+        changes.append(f"schema: {present or BASE} → {wanted or BASE}")
+        if dry_run:
+            return changes
+        connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
+        older = wanted is None or wanted in {step.revision for step in scripts.iterate_revisions(present, BASE)}
+        (command.downgrade if older else command.upgrade)(config, wanted or BASE)
+    if wanted != scripts.get_current_head():
+        return changes
+    if rows := synchronise(connection, plant):
+        changes.append(f"plant: {rows} rows of lines, equipment and sensors")
+    if made := make_partitions(connection):
+        changes.append(f"readings: {made} partitions")
+    return changes

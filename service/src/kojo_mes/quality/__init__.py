@@ -1,0 +1,1 @@
+"""Quality checks made by the lines."""

@@ -1,0 +1,183 @@
+"""SQL of readings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from psycopg import AsyncConnection
+from sqlalchemy import Connection, Row, select, text
+
+from kojo_mes.kit.database import ReadSession, WriteSession
+from kojo_mes.readings.models import Reading
+
+MONTHS_AHEAD = 3
+
+# The row is written on a replay too. Its COMMIT then waits for the synchronous standby like the first one's, so that
+# a replay can't acknowledge what only the old primary knows.
+CLAIM = text("""
+    INSERT INTO mes.idempotency_key (client, key, request_hash) VALUES (:client, :key, :request_hash)
+    ON CONFLICT (client, key) DO UPDATE SET asked_at = now()
+    RETURNING request_hash, response
+""")
+REMEMBER = text("""
+    UPDATE mes.idempotency_key SET response = CAST(:response AS jsonb) WHERE client = :client AND key = :key
+""")
+FORGET = text("DELETE FROM mes.idempotency_key WHERE created_at < now() - CAST(:age AS interval)")
+
+SENSORS = text("""
+    SELECT sensor.id, sensor.name, sensor.measurement
+    FROM mes.sensor
+    JOIN mes.equipment ON equipment.id = sensor.equipment_id AND equipment.retired_at IS NULL
+    JOIN mes.line ON line.id = equipment.line_id AND line.retired_at IS NULL
+    WHERE sensor.name = ANY(:names)
+""")
+
+STAGE = text("""
+    CREATE TEMPORARY TABLE IF NOT EXISTS reading_stage (
+        sensor_id integer NOT NULL, time timestamptz NOT NULL, value double precision NOT NULL, quality text NOT NULL
+    ) ON COMMIT DELETE ROWS
+""")
+COPY = "COPY reading_stage (sensor_id, time, value, quality) FROM STDIN (FORMAT BINARY)"
+
+# Totals are added in the order of their keys: two batches can't lock each other out.
+STORE = text("""
+    WITH stored AS (
+        INSERT INTO mes.reading (sensor_id, time, value, quality, received_at)
+        SELECT sensor_id, time, value, quality, now() FROM reading_stage ORDER BY sensor_id, time
+        ON CONFLICT (sensor_id, time) DO NOTHING
+        RETURNING sensor_id, time, value, quality
+    ), accepted AS (
+        SELECT equipment.line_id,
+               count(*) AS accepted,
+               count(*) FILTER (WHERE stored.time < now() - CAST(:late AS interval)) AS late,
+               count(*) FILTER (WHERE quality = 'bad') AS bad,
+               coalesce(sum(value) FILTER (WHERE measurement = 'quality_passed' AND quality <> 'bad'), 0) AS passed,
+               coalesce(sum(value) FILTER (WHERE measurement = 'quality_failed' AND quality <> 'bad'), 0) AS failed
+        FROM stored JOIN mes.sensor ON sensor.id = stored.sensor_id
+                    JOIN mes.equipment ON equipment.id = sensor.equipment_id
+        GROUP BY equipment.line_id
+    ), received AS (
+        SELECT equipment.line_id, count(*) AS received
+        FROM reading_stage JOIN mes.sensor ON sensor.id = reading_stage.sensor_id
+                           JOIN mes.equipment ON equipment.id = sensor.equipment_id
+        GROUP BY equipment.line_id
+    ), counted AS (
+        INSERT INTO mes.line_total AS total (line_id, slot, received, duplicates, late, bad,
+                                             quality_passed, quality_failed, last_received_at)
+        SELECT line_id, pg_backend_pid() % 16, received, received - coalesce(accepted, 0), coalesce(late, 0),
+               coalesce(bad, 0), coalesce(passed, 0), coalesce(failed, 0), now()
+        FROM received LEFT JOIN accepted USING (line_id)
+        ORDER BY line_id
+        ON CONFLICT (line_id, slot) DO UPDATE SET
+            received = total.received + excluded.received,
+            duplicates = total.duplicates + excluded.duplicates,
+            late = total.late + excluded.late,
+            bad = total.bad + excluded.bad,
+            quality_passed = total.quality_passed + excluded.quality_passed,
+            quality_failed = total.quality_failed + excluded.quality_failed,
+            last_received_at = excluded.last_received_at
+    )
+    SELECT count(*) FROM stored
+""")
+
+LATEST = text("""
+    SELECT sensor.name AS sensor, equipment.line_id AS line, equipment.id AS equipment, sensor.measurement,
+           latest.time, latest.value, latest.quality
+    FROM mes.sensor
+    JOIN mes.equipment ON equipment.id = sensor.equipment_id AND equipment.retired_at IS NULL
+    JOIN mes.line ON line.id = equipment.line_id AND line.retired_at IS NULL
+    CROSS JOIN LATERAL (
+        SELECT time, value, quality FROM mes.reading WHERE sensor_id = sensor.id ORDER BY time DESC LIMIT 1
+    ) AS latest
+    ORDER BY line.position, equipment.position, sensor.id
+""")
+
+TOTALS = text("""
+    SELECT line.id AS line, coalesce(sum(received), 0) AS received, coalesce(sum(duplicates), 0) AS duplicates,
+           coalesce(sum(late), 0) AS late, coalesce(sum(bad), 0) AS bad,
+           extract(epoch FROM now() - max(last_received_at)) AS age
+    FROM mes.line LEFT JOIN mes.line_total ON line_total.line_id = line.id
+    WHERE line.retired_at IS NULL
+    GROUP BY line.id
+    ORDER BY line.position
+""")
+
+
+class Claim(NamedTuple):
+    request_hash: bytes
+    response: dict[str, Any] | None
+
+
+class Staged(NamedTuple):
+    sensor_id: int
+    time: datetime
+    value: float
+    quality: str
+
+
+async def claim(session: WriteSession, client: str, key: str, request_hash: bytes) -> Claim:
+    """Waits for a transaction that holds the same key; its answer, if it has one, is the answer."""
+    row = (await session.execute(CLAIM, {"client": client, "key": key, "request_hash": request_hash})).one()
+    return Claim(bytes(row.request_hash), row.response)
+
+
+async def remember(session: WriteSession, client: str, key: str, response: str) -> None:
+    await session.execute(REMEMBER, {"client": client, "key": key, "response": response})
+
+
+async def forget_keys(session: WriteSession, age: timedelta) -> None:
+    await session.execute(FORGET, {"age": age})
+
+
+async def sensors(session: ReadSession, names: Iterable[str]) -> Sequence[Row[tuple[int, str, str]]]:
+    return (await session.execute(SENSORS, {"names": sorted(set(names))})).all()
+
+
+async def store(session: WriteSession, readings: Iterable[Staged], late: timedelta) -> int:
+    """How many were new."""
+    await session.execute(STAGE)
+    raw = await (await session.connection()).get_raw_connection()
+    driver = raw.driver_connection
+    assert isinstance(driver, AsyncConnection)
+    async with driver.cursor() as cursor, cursor.copy(COPY) as copy:
+        copy.set_types(["int4", "timestamptz", "float8", "text"])
+        for reading in readings:
+            await copy.write_row(reading)
+    return int((await session.execute(STORE, {"late": late})).scalar_one())
+
+
+async def latest(session: ReadSession) -> Sequence[Row[tuple[object]]]:
+    return (await session.execute(LATEST)).all()
+
+
+async def page(
+    session: ReadSession, sensor: str, start: datetime, end: datetime, after: datetime | None, limit: int
+) -> Sequence[Row[tuple[datetime, float, str]]]:
+    """In the order of time, from `start` up to before `end`, beginning after `after`."""
+    known = await sensors(session, [sensor])
+    query = (
+        select(Reading.time, Reading.value, Reading.quality)
+        .where(Reading.sensor_id.in_([row.id for row in known]), Reading.time >= start, Reading.time < end)
+        .order_by(Reading.time)
+        .limit(limit)
+    )
+    if after is not None:
+        query = query.where(Reading.time > after)
+    return (await session.execute(query)).all()
+
+
+async def totals(session: ReadSession) -> Sequence[Row[tuple[object]]]:
+    return (await session.execute(TOTALS)).all()
+
+
+MAKE_PARTITIONS = text("SELECT mes.make_reading_partitions(:months)")
+
+
+def make_partitions(connection: Connection) -> int:
+    return int(connection.execute(MAKE_PARTITIONS, {"months": MONTHS_AHEAD}).scalar_one())
+
+
+async def make_partitions_ahead(session: WriteSession) -> int:
+    return int((await session.execute(MAKE_PARTITIONS, {"months": MONTHS_AHEAD})).scalar_one())

@@ -1,0 +1,133 @@
+"""Readings: taken in once, kept, shown."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+
+from kojo_mes.kit.cache import Cache
+from kojo_mes.kit.database import Database, ReadSession, WriteSession
+from kojo_mes.kit.metrics import READINGS
+from kojo_mes.kit.problems import Fault, Problem, invalid
+from kojo_mes.lines.plant import Measurement, measurement_fault
+from kojo_mes.readings import repository
+from kojo_mes.readings.schemas import Batch, Latest, LatestReading, Page, ReadingIn, ReadingOut, Receipt
+
+OLDEST = timedelta(days=27)  # the month before is always there to hold it (migration 0002)
+CLOCK_TOLERANCE = timedelta(seconds=60)
+LATE = timedelta(seconds=60)
+KEY_LIFETIME = timedelta(days=30)  # longer than the oldest reading that is taken
+LONGEST_RANGE = timedelta(days=31)
+CACHE_KEY, CACHE_MILLISECONDS = "latest", 500
+
+
+async def take_in(database: Database, client: str, key: str, body: bytes, batch: Batch) -> tuple[Receipt, bool]:
+    """The receipt, and whether it repeats an earlier one. All readings are stored, or none."""
+    refuse_impossible_times(batch.readings, datetime.now(UTC))
+    request_hash = hashlib.sha256(body).digest()
+
+    async def work(session: WriteSession) -> tuple[Receipt, bool]:
+        claim = await repository.claim(session, client, key, request_hash)
+        if claim.request_hash != request_hash:
+            raise Problem(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                "idempotency-key-reused",
+                "This Idempotency-Key was used for another request",
+                "Give each new batch a key of its own; repeat a key only with the same body.",
+            )
+        if claim.response is not None:
+            return Receipt.model_validate(claim.response), True
+        accepted = await repository.store(session, await _staged(session, batch.readings), LATE)
+        received = len(batch.readings)
+        receipt = Receipt(received=received, accepted=accepted, duplicates=received - accepted)
+        await repository.remember(session, client, key, receipt.model_dump_json())
+        return receipt, False
+
+    receipt, replayed = await database.write(work, repeatable=True)
+    if not replayed:
+        READINGS.labels("accepted").inc(receipt.accepted)
+        READINGS.labels("duplicate").inc(receipt.duplicates)
+    return receipt, replayed
+
+
+def refuse_impossible_times(readings: list[ReadingIn], now: datetime) -> None:
+    faults = [
+        Fault(place="body", index=index, field="time", detail=detail)
+        for index, reading in enumerate(readings)
+        if (detail := _time_fault(reading.time, now))
+    ]
+    if faults:
+        raise invalid(faults)
+
+
+def _time_fault(time: datetime, now: datetime) -> str | None:
+    if time > now + CLOCK_TOLERANCE:
+        return f"is in the future; the sender's clock may be ahead by {CLOCK_TOLERANCE.seconds} s at most"
+    if time < now - OLDEST:
+        return f"is older than {OLDEST.days} days"
+    return None
+
+
+async def _staged(session: ReadSession, readings: list[ReadingIn]) -> Iterator[repository.Staged]:
+    known = {row.name: row for row in await repository.sensors(session, {reading.sensor for reading in readings})}
+    unknown = [
+        Fault(place="body", index=index, field="sensor", detail=f"{reading.sensor} is not a sensor of this plant")
+        for index, reading in enumerate(readings)
+        if reading.sensor not in known
+    ]
+    if unknown:
+        raise Problem(
+            HTTPStatus.FORBIDDEN,
+            "unknown-sensor",
+            "A sensor is not known",
+            "Nothing was stored. GET /api/v1/lines lists the plant's sensors.",
+            unknown,
+        )
+    impossible = [
+        Fault(place="body", index=index, field="value", detail=detail)
+        for index, reading in enumerate(readings)
+        if (detail := measurement_fault(Measurement(known[reading.sensor].measurement), reading.value))
+    ]
+    if impossible:
+        raise invalid(impossible)
+    return (
+        repository.Staged(known[reading.sensor].id, reading.time, reading.value, reading.quality.value)
+        for reading in readings
+    )
+
+
+async def latest(database: Database, cache: Cache) -> Latest:
+    """At most half a second old. However many look, the database is asked twice a second."""
+    if (cached := await cache.get(CACHE_KEY)) is not None:
+        return Latest.model_validate_json(cached)
+    rows = await database.read(repository.latest)
+    answer = Latest(items=[LatestReading.model_validate(row) for row in rows])
+    await cache.put(CACHE_KEY, answer.model_dump_json().encode(), CACHE_MILLISECONDS)
+    return answer
+
+
+async def page(
+    database: Database, sensor: str, start: datetime, end: datetime, after: datetime | None, limit: int
+) -> Page:
+    if not timedelta(0) < end - start <= LONGEST_RANGE:
+        detail = f"is to be later than `from`, by {LONGEST_RANGE.days} days at most"
+        raise invalid([Fault(place="query", field="to", detail=detail)])
+
+    async def work(session: ReadSession) -> Page:
+        rows = await repository.page(session, sensor, start, end, after, limit + 1)
+        items = [ReadingOut.model_validate(row) for row in rows[:limit]]
+        return Page(items=items, next=items[-1].time if len(rows) > limit else None)
+
+    return await database.read(work)
+
+
+async def housekeeping(database: Database) -> None:
+    """Partitions for the months ahead, and keys that no sender can need any more."""
+    await database.write(repository.make_partitions_ahead, repeatable=True)
+
+    async def forget(session: WriteSession) -> None:
+        await repository.forget_keys(session, KEY_LIFETIME)
+
+    await database.write(forget, repeatable=True)

@@ -1,0 +1,1 @@
+"""Plays the plant's lines against the API."""
