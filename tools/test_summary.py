@@ -1,0 +1,34 @@
+"""Print how many tests ran, from the JUnit files of a folder; fail when a suite ran none: python -m tools.test_summary FOLDER."""
+
+from __future__ import annotations
+
+import sys
+import xml.etree.ElementTree as ET  # the files are our own test runner's
+from pathlib import Path
+
+
+def main(folder: Path) -> int:
+    """Print a line a suite and the total; return 1 when a suite ran no test or one failed."""
+    total = {"tests": 0, "failed": 0, "skipped": 0}
+    empty = []
+    for file in sorted(folder.glob("*.xml")):
+        suite = {"tests": 0, "failed": 0, "skipped": 0}
+        for element in ET.parse(file).getroot().iter("testsuite"):
+            suite["tests"] += int(element.get("tests", 0))
+            suite["failed"] += int(element.get("failures", 0)) + int(element.get("errors", 0))
+            suite["skipped"] += int(element.get("skipped", 0))
+        if suite["tests"] == suite["skipped"]:
+            empty.append(file.stem)
+        print(f"{file.stem}: {suite['tests']} tests, {suite['failed']} failed, {suite['skipped']} skipped")
+        total = {name: total[name] + suite[name] for name in total}
+    if not total["tests"]:
+        print(f"test_summary: no results in {folder}", file=sys.stderr)
+    for name in empty:
+        print(f"test_summary: suite {name} ran no test", file=sys.stderr)
+    passed = total["tests"] - total["failed"] - total["skipped"]
+    print(f"{passed} passed, {total['failed']} failed, {total['skipped']} skipped")
+    return 1 if empty or total["failed"] or not total["tests"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
