@@ -22,9 +22,10 @@ options:
     elements: dict
     required: true
     suboptions:
-      address:
-        description: An IPv4 address.
-        type: str
+      addresses:
+        description: IPv4 addresses.
+        type: list
+        elements: str
         required: true
       protocol:
         description: V(icmp) is an echo request, which only root may send.
@@ -64,8 +65,8 @@ EXAMPLES = r"""
 - name: What the gateway can reach of a database host
   kojo.plant.zone_probe:
     targets:
-      - {address: 10.77.31.11, ports: [22, 5432, 8008]}
-      - {address: 10.77.31.11, protocol: icmp}
+      - {addresses: [10.77.31.11, 10.77.31.12], ports: [22, 5432, 8008]}
+      - {addresses: [10.77.31.11], protocol: icmp}
   register: reached
 """
 
@@ -134,8 +135,10 @@ def is_local(address: str) -> bool:
 
 async def converse(connection: socket.socket, address: str, protocol: str, port: int) -> None:
     loop = asyncio.get_running_loop()
-    await loop.sock_connect(connection, (address, port))
-    if protocol != "tcp":
+    if protocol == "tcp":
+        await loop.sock_connect(connection, (address, port))
+    else:
+        connection.connect((address, port))  # sends nothing yet
         await loop.sock_sendall(connection, ECHO_REQUEST if protocol == "icmp" else NTP_REQUEST)
         await loop.sock_recv(connection, 512)
 
@@ -160,7 +163,7 @@ async def probe(address: str, protocol: str, port: int, timeout: float) -> str:
 
 async def probe_all(targets: list[dict[str, Any]], timeout: float, parallel: int) -> list[dict[str, Any]]:
     places = asyncio.Semaphore(parallel)
-    own = {target["address"]: is_local(target["address"]) for target in targets}
+    own = {address: is_local(address) for target in targets for address in target["addresses"]}
 
     async def one(address: str, protocol: str, port: int) -> dict[str, Any]:
         async with places:
@@ -169,8 +172,9 @@ async def probe_all(targets: list[dict[str, Any]], timeout: float, parallel: int
 
     return await asyncio.gather(
         *(
-            one(target["address"], target["protocol"], port)
+            one(address, target["protocol"], port)
             for target in targets
+            for address in target["addresses"]
             for port in ([0] if target["protocol"] == "icmp" else target["ports"])
         )
     )
@@ -184,7 +188,7 @@ def main() -> None:
                 "elements": "dict",
                 "required": True,
                 "options": {
-                    "address": {"type": "str", "required": True},
+                    "addresses": {"type": "list", "elements": "str", "required": True},
                     "protocol": {"type": "str", "choices": ["tcp", "udp", "icmp"], "default": "tcp"},
                     "ports": {"type": "list", "elements": "int", "default": []},
                 },

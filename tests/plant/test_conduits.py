@@ -1,0 +1,66 @@
+"""The network lets through what the conduits say, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.plant.conduit_matrix import CONTROL_NODE, UNDECLARED, Plant, Probe, differences, measure
+
+Measured = dict[Probe, bool]
+
+
+@pytest.fixture(scope="module")
+def plant() -> Plant:
+    return Plant.read()
+
+
+@pytest.fixture(scope="module")
+def measured(plant: Plant) -> Measured:
+    return measure(plant)
+
+
+def test_every_host_reaches_what_the_conduits_say_and_no_more(plant: Plant, measured: Measured) -> None:
+    assert differences(plant, measured) == []
+
+
+def test_every_ordered_pair_was_tried(plant: Plant, measured: Measured) -> None:
+    """With the control node as a source, and the virtual address as a target of all but its holder."""
+    hosts = plant.groups["all"]
+    owners = {address: host for host, own in plant.addresses.items() for address in own}
+    tried = {(probe.source, owners.get(probe.address, "virtual")) for probe in measured}
+    expected = {(source, target) for source in [*hosts, CONTROL_NODE] for target in hosts if source != target}
+    holders = {(edge, "virtual") for edge in plant.groups["edge"]}
+    assert expected | {(source, "virtual") for source in [*hosts, CONTROL_NODE]} - holders <= tried
+
+
+def test_the_oracle_agrees_with_the_plant_page_read_by_a_human(plant: Plant) -> None:
+    assert plant.allows(Probe("app1", "10.77.31.12", "tcp", 5432))
+    assert plant.allows(Probe("gw1", "10.77.35.10", "tcp", 443))
+    assert plant.allows(Probe("fw1", "10.77.20.11", "tcp", 8883)), "fw1 stands in the zone control"
+    assert plant.allows(Probe(CONTROL_NODE, "10.77.35.254", "tcp", 22))
+    assert not plant.allows(Probe("db1", "10.77.35.11", "tcp", 443))
+    assert not plant.allows(Probe("edge1", "10.77.31.11", "tcp", 5432))
+    assert not plant.allows(Probe("app1", "10.77.30.12", "tcp", 22))
+    assert not plant.allows(Probe(CONTROL_NODE, "10.77.31.11", "icmp", 0))
+
+
+def test_undeclared_ports_are_undeclared(plant: Plant) -> None:
+    assert len(UNDECLARED["tcp"]) == 20
+    assert not {port for c in plant.conduits if c["protocol"] == "tcp" for port in c["ports"]} & set(UNDECLARED["tcp"])
+
+
+def test_a_conduit_that_the_network_lacks_is_seen(plant: Plant, measured: Measured) -> None:
+    """The comparison isn't blind: against a table with one conduit more, exactly its paths are missing."""
+    more = {"from": "gateway", "to": "app", "protocol": "tcp", "ports": [9999], "purpose": "never opened"}
+    seen = differences(replace(plant, conduits=[*plant.conduits, more]), measured)
+    assert [line.split(":")[0] for line in seen] == [f"gw1 -> 10.77.30.{host} tcp/9999" for host in (11, 12)]
+
+
+def test_a_path_that_no_conduit_has_is_seen(plant: Plant, measured: Measured) -> None:
+    """Nor to what is open: against a table without SSH, exactly the control node's SSH is too much."""
+    less = [conduit for conduit in plant.conduits if conduit.get("ports") != [22]]
+    seen = differences(replace(plant, conduits=less), measured)
+    assert len(seen) == len({probe.address for probe in measured if probe.source == CONTROL_NODE})
+    assert all(line.startswith(f"{CONTROL_NODE} -> ") and "tcp/22" in line for line in seen)

@@ -1,0 +1,19 @@
+"""The conduit matrix: how many paths through the plant's network differ from the conduit table."""
+
+from __future__ import annotations
+
+from tests.plant.conduit_matrix import Plant, differences, measure
+from tools.figures.common import emit
+
+
+def main() -> None:
+    plant = Plant.read()
+    measured = measure(plant)
+    found = differences(plant, measured)
+    print(f"{len(measured)} paths tried, {sum(measured.values())} passed")
+    print(*found, sep="\n", end="\n" if found else "")
+    emit("conduits", len(found), "differences", bar=0, better="lower")
+
+
+if __name__ == "__main__":
+    main()
