@@ -41,8 +41,10 @@ def check_model(
         *_check_lines(parts),
         *secret_faults(secrets),
     ]
-    # a conduit that is wrong would be reported again as one that is missing
-    if not any(fault.key.startswith(("plant_conduits", "plant_zones")) for fault in faults):
+    # a conduit, zone or address that is wrong would be reported again as a conduit that is missing
+    if not any(
+        fault.key.startswith(("plant_conduits", "plant_zones")) or "ansible_host" in fault.key for fault in faults
+    ):
         faults += check_flows(parts)
     return faults
 

@@ -33,7 +33,8 @@ class InventoryFiles:
             missing = self._directory / (SECRETS if name == "plant_secrets" else PAGE)
             return _shown(self._keys.get(name, missing))
         # a host, whose name may have dots, or a group
-        host = next((host for host in self._host_files if key == host or key.startswith(f"{host}.")), None)
+        hosts = [host for host in self._host_files if key == host or key.startswith(f"{host}.")]
+        host = max(hosts, key=len, default=None)
         files = [self._host_files[host]] if host else sorted(set(self._host_files.values()))
         return " or ".join(_shown(Path(file)) for file in files) or _shown(self._directory)
 

@@ -71,8 +71,6 @@ def check_conduits(parts: Parts) -> Iterator[Fault]:
 
 def check_flows(parts: Parts) -> Iterator[Fault]:
     """One message a flow, with the first pair of hosts that it fails for."""
-    if not parts.items("plant_conduits"):
-        return
     for flow in NEEDED_FLOWS:
         senders = [CONTROL_NODES] if flow.sender == CONTROL_NODES else parts.members(flow.sender)
         pairs = ((one, other) for one in senders for other in parts.members(flow.receiver) if one != other)
