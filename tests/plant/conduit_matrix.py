@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-INVENTORY = ROOT / "inventories" / "plant_a"
+INVENTORY = Path(os.environ.get("KOJO_PLANT", ROOT / "inventories/plant_a"))
 CONTROL_NODE = "localhost"
 
 # what mistakes and intruders try; no conduit has them
@@ -49,7 +49,7 @@ class Plant:
     addresses: Mapping[str, list[str]]
     zones: Mapping[str, Mapping[str, Any]]
     control_nodes: list[str]
-    virtual_address: str
+    virtual_address: str | None
     conduits: list[dict[str, Any]]
 
     @classmethod
@@ -58,16 +58,16 @@ class Plant:
         hosts = tree["_meta"]["hostvars"]
         model = next(iter(hosts.values()))
         groups = {name: group["hosts"] for name, group in tree.items() if "hosts" in group}
-        gateways = [zone["gateway"] for zone in model["plant_zones"].values()]
+        gateways = [zone.get("gateway") for zone in model["plant_zones"].values()]
         return cls(
             groups={**groups, "all": list(hosts)},
             addresses={
-                name: gateways if name in groups["firewall"] else [values["ansible_host"]]
+                name: gateways if name in groups.get("firewall", []) else [values["ansible_host"]]
                 for name, values in hosts.items()
             },
             zones=model["plant_zones"],
             control_nodes=model["plant_control_nodes"],
-            virtual_address=model["plant_virtual_address"],
+            virtual_address=model.get("plant_virtual_address"),
             conduits=model["plant_conduits"],
         )
 
@@ -76,7 +76,8 @@ class Plant:
         return sorted(declared.union(UNDECLARED[protocol]))
 
     def targets(self) -> list[dict[str, Any]]:
-        addresses = sorted({self.virtual_address}.union(*self.addresses.values()))
+        virtual = {self.virtual_address} if self.virtual_address else set()
+        addresses = sorted(virtual.union(*self.addresses.values()))
         return [
             {"addresses": addresses, "protocol": "tcp", "ports": self.ports("tcp")},
             {"addresses": addresses, "protocol": "udp", "ports": self.ports("udp")},

@@ -43,7 +43,7 @@ options:
     choices: [inet, ip, ip6]
     default: inet
   table:
-    description: The table's name.
+    description: The table's name. The rollback's timer and its script in C(/run/kojo) are named after it.
     type: str
     default: kojo
   rollback_after:
@@ -102,9 +102,6 @@ from ansible_collections.kojo.plant.plugins.module_utils.nftables import (
     read,
     write,
 )
-
-ROLLBACK_UNIT = "kojo-nftables-rollback"
-ROLLBACK_SCRIPT = Path("/run/kojo-nftables/rollback.nft")
 
 
 def present(table: Table, rollback: Rollback, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -179,7 +176,8 @@ def main() -> None:
     if nft is None:
         module.fail_json(msg="nft isn't installed. Install the package nftables first.")
     table = Table(module.run_command, nft, params["family"], params["table"])
-    rollback = Rollback(module.run_command, nft, ROLLBACK_UNIT, ROLLBACK_SCRIPT)
+    unit = f"nftables-rollback-{params['family']}-{params['table']}"
+    rollback = Rollback(module.run_command, nft, unit, Path("/run/kojo", f"{unit}.nft"))
     act = present if params["state"] == "present" else confirmed
     try:
         module.exit_json(**act(table, rollback, params, module.check_mode))
