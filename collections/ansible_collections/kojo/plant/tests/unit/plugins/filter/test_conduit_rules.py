@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 import pytest
@@ -142,11 +142,11 @@ def test_no_host_lists_an_address_of_its_own(host: str) -> None:
 
 
 def test_nothing_is_forwarded_within_a_zone() -> None:
-    networks = [ip_network(zone["network"]) for zone in PLANT["zones"].values()]
+    networks = [IPv4Network(zone["network"]) for zone in PLANT["zones"].values()]
     for rule in conduit_rules(EVERY, host="fw", **PLANT)["forward"]:
         for network in networks:
-            inside = [ip_network(source).subnet_of(network) for source in rule["sources"]]
-            assert not (any(inside) and any(ip_address(address) in network for address in rule["destinations"]))
+            inside = [IPv4Network(source).subnet_of(network) for source in rule["sources"]]
+            assert not (any(inside) and any(IPv4Address(address) in network for address in rule["destinations"]))
 
 
 def test_only_the_firewall_forwards() -> None:
