@@ -37,7 +37,7 @@ wheelhouse: setup ## the service and all it needs, as one archive for hosts with
 	@python -m tools.wheelhouse
 
 lab: setup ## the bare hosts of the plant as containers
-	@if [ ! -e $(PLANT)/.state/lab/ready ]; then $(LAB) molecule create; fi
+	@$(LAB) molecule reset > /dev/null && $(LAB) molecule create
 
 lint: setup ## ansible-lint (profile production), ruff, mypy
 	tools/test lint
