@@ -28,7 +28,8 @@ Ruleset = Callable[..., dict[str, Any]]
 def target(plant: Plant, host: Callable[[str], Host]) -> Iterator[Host]:
     target = host(plant.hosts[0])
     yield target
-    target.run("systemctl stop nftables-rollback-inet-kojo_test.timer; rm -r /run/kojo-test")
+    target.run("systemctl stop nftables-rollback-inet-kojo_test.timer")
+    target.run("rm -r /run/kojo-test /run/kojo/nftables-rollback-inet-kojo_test.nft")
     target.run("nft delete table inet kojo_test")
 
 
@@ -79,7 +80,7 @@ def test_what_nobody_confirms_is_taken_back(target: Host, ruleset: Ruleset) -> N
     assert "No confirmation came in time" in ruleset(WANTED, state="confirmed")["msg"]
 
 
-@pytest.mark.parametrize("foreign", ["table inet kojo { chain input { drop; } }\n", "flush ruleset\n"])
+@pytest.mark.parametrize("foreign", ["table inet kojo {\n\tchain input {\n\t\tdrop\n\t}\n}\n", "flush ruleset\n"])
 def test_another_table_is_out_of_reach(target: Host, ruleset: Ruleset, foreign: str) -> None:
     before = target.check_output("nft -s list ruleset")
     assert "nothing else" in ruleset(foreign + FORMER)["msg"]
