@@ -150,16 +150,8 @@ def collect(service: Path, target: Target, folder: Path) -> None:
     requirements = folder / REQUIREMENTS
     requirements.write_text("\n".join(locked(service / LOCK, target)) + "\n", encoding="utf-8")
     # the lock is complete, and pip would resolve for the interpreter that runs it
-    pip(
-        "download",
-        "--no-deps",
-        "--require-hashes",
-        *target.pip_options(),
-        "--dest",
-        str(folder),
-        "-r",
-        str(requirements),
-    )
+    options = ["--no-deps", "--require-hashes", *target.pip_options(), "--dest", str(folder)]
+    pip("download", *options, "-r", str(requirements))
     with tempfile.TemporaryDirectory() as own:
         pip("wheel", "--no-deps", "--wheel-dir", own, str(service))
         (wheel,) = Path(own).iterdir()
@@ -182,42 +174,55 @@ def pack(entries: Iterable[tuple[str, bytes]], archive: Path) -> None:
 
 def build(service: Path, output: Path, target: Target) -> tuple[Manifest, bool]:
     """The manifest of the wheelhouse in OUTPUT, and whether it had to be built."""
-    digest = source_digest(service, target)
-    present = Manifest.read(output / MANIFEST)
-    if present and present.source_sha256 == digest:
-        archive = output / present.archive
-        if archive.is_file() and sha256(archive.read_bytes()) == present.archive_sha256:
+    with tempfile.TemporaryDirectory() as temporary:
+        # the digest is of what is built, even if somebody edits the service meanwhile
+        snapshot = Path(temporary) / "service"
+        for file in source_files(service):
+            copy = snapshot / file.relative_to(service)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(file.read_bytes())
+        digest = source_digest(snapshot, target)
+        present = Manifest.read(output / MANIFEST)
+        if present and present.source_sha256 == digest and intact(output, present):
             return present, False
-
-    version = tomllib.loads((service / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-    release = f"{version}+{digest[:12]}"
-    output.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output) as temporary:
         wheels = Path(temporary) / "wheels"
         wheels.mkdir()
-        collect(service, target, wheels)
+        collect(snapshot, target, wheels)
         contents = {file.name: file.read_bytes() for file in wheels.iterdir()}
-        manifest = Manifest(
-            release=release,
-            version=version,
-            source_sha256=digest,
-            python=target.python,
-            machine=target.machine,
-            files={name: sha256(content) for name, content in contents.items()},
-            archive=f"kojo-mes-{release}.tar",
-        )
+        version = tomllib.loads((snapshot / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    release = f"{version}+{digest[:12]}"
+    manifest = Manifest(
+        release=release,
+        version=version,
+        source_sha256=digest,
+        python=target.python,
+        machine=target.machine,
+        files={name: sha256(content) for name, content in contents.items()},
+        archive=f"kojo-mes-{release}.tar",
+    )
+    return publish(contents, manifest, output), True
+
+
+def intact(output: Path, manifest: Manifest) -> bool:
+    archive = output / manifest.archive
+    return archive.is_file() and sha256(archive.read_bytes()) == manifest.archive_sha256
+
+
+def publish(contents: dict[str, bytes], manifest: Manifest, output: Path) -> Manifest:
+    """Replace what is in OUTPUT; whoever reads the manifest meanwhile finds the archive that it names."""
+    output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output) as temporary:
         archive = Path(temporary) / manifest.archive
         pack([*contents.items(), (MANIFEST, manifest.encode())], archive)
         manifest = replace(manifest, archive_sha256=sha256(archive.read_bytes()))
-        archive.replace(output / manifest.archive)
         beside = Path(temporary) / MANIFEST
         beside.write_bytes(manifest.encode())
-        # last, so that whoever reads the manifest finds the archive that it names
+        archive.replace(output / manifest.archive)
         beside.replace(output / MANIFEST)
     for old in output.glob("kojo-mes-*.tar"):
         if old.name != manifest.archive:
             old.unlink()
-    return manifest, True
+    return manifest
 
 
 def main(arguments: list[str] | None = None) -> int:
