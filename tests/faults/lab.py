@@ -1,0 +1,86 @@
+"""The plant as the tests of faults see it: who leads, and whether it is whole."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from testinfra.host import Host
+
+from tests.plant.conftest import Plant
+
+Ssh = Callable[[str], Host]
+Seen = TypeVar("Seen")
+
+
+def eventually(look: Callable[[], Seen], wanted: Callable[[Seen], bool], seconds: float) -> Seen:
+    """Look until what is seen is wanted; fail with what was seen last."""
+    deadline = time.monotonic() + seconds
+    while not wanted(seen := look()):
+        assert time.monotonic() < deadline, f"after {seconds} s still: {seen}"
+        time.sleep(0.5)
+    return seen
+
+
+@dataclass(frozen=True)
+class Places:
+    """Which host does what only one may do: an empty name when none does, names joined by + when several do."""
+
+    primary: str
+    master: str
+    address: str
+
+    @property
+    def complete(self) -> bool:
+        """Return whether somebody, and one only, does each."""
+        return all(place and "+" not in place for place in (self.primary, self.master, self.address))
+
+
+class Lab:
+    """The plant, seen from hosts that live."""
+
+    def __init__(self, plant: Plant, ssh: Ssh) -> None:
+        self.plant, self.ssh = plant, ssh
+        self.dead: set[str] = set()
+
+    def _alive(self, group: str) -> list[str]:
+        return [name for name in self.plant.groups[group] if name not in self.dead]
+
+    def members(self) -> list[dict[str, object]]:
+        """Return Patroni's members as patronictl tells them."""
+        command = "patronictl --config-file /etc/patroni/config.yml list --format json"
+        found = self.ssh(self._alive("database")[0]).run(command)
+        return list(json.loads(found.stdout)) if found.rc == 0 else []
+
+    def replication(self, name: str) -> dict[str, str]:
+        """Return what a Redis says of its replication."""
+        password = self.plant.secrets["redis_admin_password"]
+        found = self.ssh(name).run(
+            "REDISCLI_AUTH=%s redis-cli --user admin --tls --cacert /etc/kojo/pki/ca.crt "
+            "--cert /etc/kojo/pki/host.crt --key /etc/kojo/pki/host.key -h %s info replication",
+            password,
+            self.plant.address(name),
+        )
+        return dict(line.split(":", 1) for line in found.stdout.splitlines() if ":" in line)
+
+    def places(self) -> Places:
+        """Return who leads now."""
+        primary = [str(member["Member"]) for member in self.members() if member["Role"] == "Leader"]
+        masters = [name for name in self._alive("cache") if self.replication(name).get("role") == "master"]
+        virtual = f"{self.plant.vars['plant_virtual_address']}/"
+        holders = [name for name in self._alive("edge") if virtual in self.ssh(name).run("ip -brief address").stdout]
+        return Places(*("+".join(names) for names in (primary, masters, holders)))
+
+    def whole(self) -> bool:
+        """Return whether every database and cache host is back at work."""
+        members = self.members()
+        streaming = [member for member in members if member["State"] in ("running", "streaming")]
+        places = self.places()
+        return (
+            len(members) == len(streaming) == len(self.plant.groups["database"])
+            and places.complete
+            and self.replication(places.master).get("connected_slaves") == str(len(self.plant.groups["cache"]) - 1)
+        )
