@@ -16,7 +16,8 @@ short_description: A password's hash for mosquitto's password file, the same at 
 version_added: 0.1.0
 author: Kojo contributors (@kojo)
 description:
-  - Hashes as C(mosquitto_passwd) does, by PBKDF2 with SHA-512. The salt is derived, not drawn, so the file doesn't change between runs.
+  - Hashes as C(mosquitto_passwd) does, by PBKDF2 with SHA-512.
+  - The salt is derived, not drawn, so the file doesn't change between runs.
   - Few iterations are enough. The plant's passwords are long and random, and the broker hashes one at every connection.
 options:
   _input:

@@ -14,8 +14,8 @@ description:
   - Reads Sentinel's live state, compares, and changes what differs. Sentinel's file is never written.
   - The master's address is given to a Sentinel that doesn't know the master yet, and never again. After a failover the
     address is Sentinel's business.
-  - Sentinel doesn't tell O(auth_user) and O(auth_password). Both are compared with the file that Sentinel itself rewrites at
-    every change, which is only read.
+  - Sentinel doesn't tell O(auth_user) and O(auth_password). Both are compared with the file that Sentinel itself rewrites
+    at every change, which is only read.
   - At the end Sentinel is asked whether a failover could be authorised. If not, that is a failure.
 extends_documentation_fragment:
   - kojo.plant.sentinel
@@ -155,9 +155,8 @@ class Wanted:
         def given(names: Mapping[str, str]) -> Settings:
             return {theirs: str(options[ours]) for theirs, ours in names.items() if options[ours] is not None}
 
-        return cls(
-            options["name"], options["master_host"], options["master_port"], given({**OF_MASTER, **OF_LOGIN}), given(OF_PEERS)
-        )
+        master, peers = given({**OF_MASTER, **OF_LOGIN}), given(OF_PEERS)
+        return cls(options["name"], options["master_host"], options["master_port"], master, peers)
 
 
 @dataclass(frozen=True)
@@ -206,14 +205,10 @@ def view(wanted: Wanted, present: Present) -> dict[str, str]:
     return {"master": present.address, **settings} if present.address else settings
 
 
-def present_outcome(
-    sentinel: Sentinel, wanted: Wanted, text: Callable[[], str], check_mode: bool
-) -> dict[str, Any]:
+def present_outcome(sentinel: Sentinel, wanted: Wanted, text: Callable[[], str], check_mode: bool) -> dict[str, Any]:
     """Compares, changes what differs, reads again."""
     before = read(sentinel, wanted.name, text)
-    goal = Present(
-        before.address or wanted.host, {**before.master, **wanted.master}, {**before.peers, **wanted.peers}
-    )
+    goal = Present(before.address or wanted.host, {**before.master, **wanted.master}, {**before.peers, **wanted.peers})
     master, peers = differences(wanted.master, before.master), differences(wanted.peers, before.peers)
     changed = not before.address or bool(master) or bool(peers)
     if changed and not check_mode:
@@ -277,9 +272,7 @@ def wait_for_sentinel(
             return connect()
         except Unreachable as error:
             if clock() >= deadline:
-                raise Unreachable(
-                    f"{error}; waited {seconds:g} s, see `journalctl -u redis-sentinel`"
-                ) from error
+                raise Unreachable(f"{error}; waited {seconds:g} s, see `journalctl -u redis-sentinel`") from error
         sleep(POLL_SECONDS)
 
 

@@ -16,20 +16,22 @@ HASH_BYTES = 64
 def device_password(seed: str, device: str) -> str:
     """The password of a device: from the plant's seed, so that it needn't be kept anywhere."""
     if not seed or not device:
-        raise ValueError("a device's password needs a seed (plant_secrets.mosquitto_device_password_seed) and the device's id")
+        raise ValueError("a device's password needs plant_secrets.mosquitto_device_password_seed and the device's id")
     digest = hmac.digest(seed.encode(), f"mqtt device {device}".encode(), "sha256")
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
-def password_hash(password: str, account: str, iterations: int) -> str:
-    """A line's second half in mosquitto's password file: $7$, PBKDF2 with SHA-512.
+def encoded(password: str, salt: bytes, iterations: int) -> str:
+    """A line's second half in mosquitto's password file: $7$, PBKDF2 with SHA-512."""
+    digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, iterations, HASH_BYTES)
+    return f"$7${iterations}${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"
 
-    The salt differs by account and password. mosquitto_passwd draws it at random, and the file would change at every run.
-    """
+
+def password_hash(password: str, account: str, iterations: int) -> str:
+    """The hash with a salt that account and password decide; a random one would change the file at every run."""
     if not password or not account:
         raise ValueError("a password's hash needs a password and an account")
     if iterations < 1:
         raise ValueError(f"iterations is {iterations}; give 1 or more")
     salt = hmac.digest(password.encode(), f"mqtt salt {account}".encode(), "sha512")[:SALT_BYTES]
-    digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, iterations, HASH_BYTES)
-    return f"$7${iterations}${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"
+    return encoded(password, salt, iterations)
