@@ -1,10 +1,11 @@
-"""Print how many tests ran, from the JUnit files of a folder; fail when a suite ran none: python -m tools.test_summary FOLDER."""
+"""Print how many tests ran; fail when a suite ran none: python -m tools.test_summary FOLDER-OF-JUNIT-FILES."""
 
 from __future__ import annotations
 
 import sys
-import xml.etree.ElementTree as ET  # the files are our own test runner's
 from pathlib import Path
+
+from defusedxml import ElementTree
 
 
 def main(folder: Path) -> int:
@@ -13,7 +14,7 @@ def main(folder: Path) -> int:
     empty = []
     for file in sorted(folder.glob("*.xml")):
         suite = {"tests": 0, "failed": 0, "skipped": 0}
-        for element in ET.parse(file).getroot().iter("testsuite"):
+        for element in ElementTree.parse(file).getroot().iter("testsuite"):
             suite["tests"] += int(element.get("tests", 0))
             suite["failed"] += int(element.get("failures", 0)) + int(element.get("errors", 0))
             suite["skipped"] += int(element.get("skipped", 0))

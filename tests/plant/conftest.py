@@ -72,23 +72,34 @@ def load_plant(folder: Path) -> Plant:
     return Plant(folder=folder.resolve(), groups=groups, hostvars=inventory["_meta"]["hostvars"])
 
 
+def under_test() -> Path:
+    """Return the folder of the plant under test: KOJO_PLANT, or plant_a."""
+    return Path(os.environ.get("KOJO_PLANT", ROOT / "inventories/plant_a"))
+
+
+def connection(plant: Plant, name: str) -> dict[str, str]:
+    """Return what testinfra needs to reach a host over SSH with the lab's key."""
+    lab = plant.folder / ".state/lab"
+    return {
+        "hostspec": f"ssh://root@{plant.address(name)}",
+        "ssh_identity_file": str(lab / "id_ed25519"),
+        "ssh_extra_args": f"-o UserKnownHostsFile={lab / 'known_hosts'} -o StrictHostKeyChecking=yes"
+        " -o ServerAliveInterval=5",
+    }
+
+
 @pytest.fixture(scope="session")
 def plant() -> Plant:
-    """Return the plant under test: KOJO_PLANT, or plant_a."""
-    return load_plant(Path(os.environ.get("KOJO_PLANT", ROOT / "inventories/plant_a")))
+    """Return the plant under test."""
+    return load_plant(under_test())
 
 
 @pytest.fixture(scope="session")
 def host(plant: Plant) -> Callable[[str], Host]:
-    """Return a function from a host's name to a testinfra host, over SSH with the lab's key."""
-    lab = plant.folder / ".state/lab"
+    """Return a function from a host's name to a testinfra host."""
 
     @functools.cache
     def connect(name: str) -> Host:
-        return testinfra.get_host(
-            f"ssh://root@{plant.address(name)}",
-            ssh_identity_file=str(lab / "id_ed25519"),
-            ssh_extra_args=f"-o UserKnownHostsFile={lab / 'known_hosts'} -o StrictHostKeyChecking=yes -o ServerAliveInterval=5",
-        )
+        return testinfra.get_host(**connection(plant, name))
 
     return connect
