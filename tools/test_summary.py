@@ -14,7 +14,7 @@ def main(folder: Path) -> int:
     empty = []
     for file in sorted(folder.glob("*.xml")):
         suite = {"tests": 0, "failed": 0, "skipped": 0}
-        for element in ElementTree.parse(file).getroot().iter("testsuite"):
+        for element in ElementTree.parse(file).iter("testsuite"):
             suite["tests"] += int(element.get("tests", 0))
             suite["failed"] += int(element.get("failures", 0)) + int(element.get("errors", 0))
             suite["skipped"] += int(element.get("skipped", 0))
