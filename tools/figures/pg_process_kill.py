@@ -1,4 +1,4 @@
-"""PostgreSQL's primary killed with -9: longest gap in writes acknowledged through the API's database path, none lost."""
+"""PostgreSQL's primary killed with -9: longest gap in writes acknowledged through the API's database path."""
 
 from __future__ import annotations
 
