@@ -111,12 +111,18 @@ class Plant:
         return next((address for address in own if ip_address(address) in ip_network(zone)), own[0])
 
 
-def measure(plant: Plant, inventory: Path = INVENTORY) -> dict[Probe, bool]:
+def measure(plant: Plant) -> dict[Probe, bool]:
     """Whether each probe got through, from every host and the control node to every address of the plant."""
     # two seconds: a busy machine may lose a first packet, and the kernel sends the next after one
-    arguments = {"targets": plant.targets(), "timeout": 2.0, "parallel": 500}
+    states = probe(f"all:{CONTROL_NODE}", plant.targets(), timeout=2.0)
+    return {tried: state in PASSED for tried, state in states.items() if state != "local"}
+
+
+def probe(hosts: str, targets: list[dict[str, Any]], timeout: float) -> dict[Probe, str]:
+    """What came back of each probe (module zone_probe), from all HOSTS at once."""
+    arguments = {"targets": targets, "timeout": timeout, "parallel": 500}
     output = _run(
-        *("ansible", "-i", str(inventory), f"all:{CONTROL_NODE}", "-f", "20"),
+        *("ansible", "-i", str(INVENTORY), hosts, "-f", "20"),
         *("-m", "kojo.plant.zone_probe", "-a", json.dumps(arguments)),
         ANSIBLE_LOAD_CALLBACK_PLUGINS="1",
         ANSIBLE_STDOUT_CALLBACK="ansible.posix.json",
@@ -126,19 +132,18 @@ def measure(plant: Plant, inventory: Path = INVENTORY) -> dict[Probe, bool]:
     if mute := {host: result.get("msg") for host, result in results.items() if "probes" not in result}:
         raise RuntimeError(f"Not measured, because these hosts can't probe: {mute}")
     return {
-        Probe(host, probe["address"], probe["protocol"], probe["port"]): probe["state"] in PASSED
+        Probe(host, answer["address"], answer["protocol"], answer["port"]): answer["state"]
         for host, result in results.items()
-        for probe in result["probes"]
-        if probe["state"] != "local"
+        for answer in result["probes"]
     }
 
 
 def differences(plant: Plant, measured: Mapping[Probe, bool]) -> list[str]:
     """A line for each probe that went otherwise than the conduits say."""
     return [
-        f"{probe}: {'passed, and no conduit has it' if passed else 'dropped, and a conduit has it'}"
-        for probe, passed in sorted(measured.items())
-        if passed != plant.allows(probe)
+        f"{tried}: {'passed, and no conduit has it' if passed else 'dropped, and a conduit has it'}"
+        for tried, passed in sorted(measured.items())
+        if passed != plant.allows(tried)
     ]
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import ip_address, ip_network
+from itertools import count
 
 import pytest
 
-from tests.plant.conduit_matrix import CONTROL_NODE, ROOT, UNDECLARED, Plant, Probe, differences, measure
+from tests.plant.conduit_matrix import CONTROL_NODE, ROOT, UNDECLARED, Plant, Probe, differences, measure, probe
 
 Measured = dict[Probe, bool]
 
@@ -23,6 +25,28 @@ def measured(plant: Plant) -> Measured:
 
 def test_every_host_reaches_what_the_conduits_say_and_no_more(plant: Plant, measured: Measured) -> None:
     assert differences(plant, measured) == []
+
+
+def test_the_firewall_itself_drops(plant: Plant) -> None:
+    """Every host's own filter would hide an open firewall. Where nobody lives, a forwarded packet comes back as a
+    message of the firewall that there is no such host, after the three seconds that it looks for one."""
+    if not plant.groups.get("firewall"):
+        pytest.skip("a plant without a firewall is one zone")
+    owned = {plant.virtual_address, *plant.control_nodes}.union(*plant.addresses.values())
+    networks = [ip_network(zone["network"]) for zone in plant.zones.values()]
+    empty = [next(str(net[-n]) for n in count(2) if str(net[-n]) not in owned) for net in networks]
+    targets = [
+        {"addresses": empty, "protocol": protocol, "ports": plant.ports(protocol)} for protocol in ("tcp", "udp")
+    ]
+    states = probe("all:!firewall", targets, timeout=6.0)
+
+    def same_zone(tried: Probe) -> bool:
+        ends = ip_address(plant.addresses[tried.source][0]), ip_address(tried.address)
+        return any(all(end in net for end in ends) for net in networks)
+
+    across = {tried: state for tried, state in states.items() if not same_zone(tried)}
+    assert len(across) > 0
+    assert {str(tried): state for tried, state in across.items() if state != "filtered"} == {}
 
 
 def test_every_ordered_pair_was_tried(plant: Plant, measured: Measured) -> None:
