@@ -1,14 +1,32 @@
-"""The one line that a figure ends with (design, section 11)."""
+"""What the figures share: a plant to measure, and the one line that a figure ends with (design, section 11)."""
 
 from __future__ import annotations
 
 import json
 import os
 import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+@contextmanager
+def running_plant() -> Iterator[None]:
+    """A lab that isn't up is brought up for the measurement, and destroyed after it. A real plant has to be up."""
+    folder = Path(os.environ.get("KOJO_PLANT", ROOT / "inventories/plant_a"))
+    is_lab = (folder / "group_vars/all/lab.yml").exists()
+    if not is_lab or (folder / ".state/lab/ready").exists():
+        yield
+        return
+    try:
+        _run("make", "plant", f"PLANT={folder}")
+        yield
+    finally:
+        _run("tools/lab/enter", "molecule", "destroy")
 
 
 def emit(
@@ -26,6 +44,11 @@ def emit(
         "commit": _commit(),
     }
     print(json.dumps(line))
+
+
+def _run(*command: str) -> None:
+    # a figure's own output stays its own
+    subprocess.run(command, check=True, cwd=ROOT, stdout=sys.stderr)
 
 
 def _commit() -> str:

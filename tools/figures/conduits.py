@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from tests.plant.conduit_matrix import Plant, differences, measure
-from tools.figures.common import emit
+from tools.figures.common import emit, running_plant
 
 
 def main() -> None:
-    plant = Plant.read()
-    measured = measure(plant)
+    with running_plant():
+        plant = Plant.read()
+        measured = measure(plant)
     found = differences(plant, measured)
     print(f"{len(measured)} paths tried, {sum(measured.values())} passed")
-    print(*found, sep="\n", end="\n" if found else "")
+    for line in found:
+        print(line)
     emit("conduits", len(found), "differences", bar=0, better="lower")
 
 
