@@ -14,8 +14,8 @@ description:
   - Reads Sentinel's live state, compares, and changes what differs. Sentinel's file is never written.
   - The master's address is given to a Sentinel that doesn't know the master yet, and never again. After a failover the
     address is Sentinel's business.
-  - Sentinel doesn't tell O(auth_user) and O(auth_password). Both are compared with the file that Sentinel itself rewrites
-    at every change, which is only read.
+  - Sentinel doesn't tell O(auth_user) and O(auth_password). Both are compared with the file that Sentinel itself
+    rewrites at every change, which is only read.
   - At the end Sentinel is asked whether a failover could be authorised. If not, that is a failure.
 extends_documentation_fragment:
   - kojo.plant.sentinel
