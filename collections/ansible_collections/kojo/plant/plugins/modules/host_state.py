@@ -34,6 +34,9 @@ attributes:
   diff_mode:
     description: It changes nothing.
     support: none
+  idempotent:
+    description: It changes nothing.
+    support: full
   action:
     description: An action plugin compares the host's clock with the control node's around the call.
     support: full

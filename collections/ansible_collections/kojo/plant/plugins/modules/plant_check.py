@@ -39,6 +39,9 @@ attributes:
   diff_mode:
     description: It changes nothing.
     support: none
+  idempotent:
+    description: It changes nothing.
+    support: full
   action:
     description: It runs on the control node, as an action plugin.
     support: full
