@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,15 +13,43 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
+import yaml
+
 ROOT = Path(__file__).resolve().parents[2]
+
+
+class Unmeasurable(SystemExit):
+    """Why there is no figure: said on standard error, exit code 1."""
+
+
+def inventory() -> Path:
+    """Return the inventory of the plant under test: KOJO_PLANT, or plant_a."""
+    return Path(os.environ.get("KOJO_PLANT", ROOT / "inventories/plant_a"))
+
+
+def lab_is_up(folder: Path) -> bool:
+    """Return whether FOLDER's plant runs in containers on this machine now."""
+    return (folder / ".state/lab/ready").exists()
+
+
+def answers(folder: Path) -> bool:
+    """Return whether the service answers at the plant's virtual address, with a certificate of the plant's CA."""
+    address = yaml.safe_load((folder / "group_vars/all/plant.yml").read_text(encoding="utf-8"))["plant_virtual_address"]
+    try:
+        trusted = ssl.create_default_context(cafile=folder / ".state/pki/ca.crt")
+        connection = http.client.HTTPSConnection(address, timeout=3, context=trusted)
+        connection.request("GET", "/health")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
 
 
 @contextmanager
 def running_plant() -> Iterator[None]:
     """A lab that isn't up is brought up for the measurement, and destroyed after it. A real plant has to be up."""
-    folder = Path(os.environ.get("KOJO_PLANT", ROOT / "inventories/plant_a"))
+    folder = inventory()
     is_lab = (folder / "group_vars/all/lab.yml").exists()
-    if not is_lab or (folder / ".state/lab/ready").exists():
+    if not is_lab or lab_is_up(folder):
         yield
         return
     try:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from tests.plant.conduit_matrix import Plant, differences, measure
 from tools.figures.common import emit, running_plant
 
+BAR = 0
+UNIT = "differences"
+
 
 def main() -> None:
     with running_plant():
@@ -14,7 +17,7 @@ def main() -> None:
     print(f"{len(measured)} paths tried, {sum(measured.values())} passed")
     for line in found:
         print(line)
-    emit("conduits", len(found), "differences", bar=0, better="lower")
+    emit("conduits", len(found), UNIT, bar=BAR, better="lower")
 
 
 if __name__ == "__main__":
