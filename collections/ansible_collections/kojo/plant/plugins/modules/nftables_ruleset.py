@@ -17,7 +17,8 @@ description:
     a rule that was changed by hand is seen.
   - O(state=present) makes the new table live and arms a timer that brings the former one back.
     O(state=confirmed), run over a new connection (M(ansible.builtin.meta) with C(reset_connection) before it),
-    disarms the timer and keeps the rules in O(path). If the new rules lock Ansible out, nobody confirms, and the host opens again.
+    disarms the timer and keeps the rules in O(path). If the new rules lock Ansible out, nobody confirms, and the
+    host opens again.
   - A host that restarts before the confirmation comes up with the former rules.
 options:
   content:

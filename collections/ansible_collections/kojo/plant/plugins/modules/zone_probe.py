@@ -108,7 +108,9 @@ from ansible.module_utils.basic import AnsibleModule
 
 NTP_REQUEST = b"\x23" + bytes(47)
 ECHO_REQUEST = bytes.fromhex("0800 f7fe 0000 0001")  # type, code, checksum, identifier, sequence number
-SOL_RAW, ICMP_FILTER, ALL_BUT_ECHO_REPLIES = 255, 1, struct.pack("I", 0xFFFFFFFE)  # linux/icmp.h
+SOL_RAW = 255  # sys/socket.h
+ICMP_FILTER = 1  # linux/icmp.h
+ALL_BUT_ECHO_REPLIES = struct.pack("I", 0xFFFFFFFE)
 SOCKETS = {
     "tcp": (socket.SOCK_STREAM, 0),
     "udp": (socket.SOCK_DGRAM, 0),
