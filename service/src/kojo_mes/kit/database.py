@@ -29,6 +29,7 @@ Session = TypeVar("Session", bound=AsyncSession)
 GONE = {"57P01", "57P02", "57P03", "25006"}
 CONFLICT = {"40001", "40P01"}
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5
+LONGEST_GOODBYE = 2.0
 
 
 class DatabaseUnavailable(Exception):
@@ -119,6 +120,8 @@ class Database:
         return await self._within_deadline(attempt, repeatable=repeatable, deadline=deadline)
 
     async def close(self) -> None:
+        if self._abandoned:
+            await asyncio.wait(self._abandoned, timeout=LONGEST_GOODBYE)
         await self._engine.dispose()
 
     @contextlib.asynccontextmanager

@@ -44,8 +44,8 @@ def configure(process: str) -> None:
                 "stdout": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "json"}
             },
             "root": {"level": "INFO", "handlers": ["stdout"]},
-            # each request has a line of its own (kit/middleware.py); httpx would log the simulator's every post
-            "loggers": {"httpx": {"level": "WARNING"}, "alembic.runtime.plugins": {"level": "WARNING"}},
+            # each request has a line of its own (kit/middleware.py); httpx and alembic would tell the same again
+            "loggers": {"httpx": {"level": "WARNING"}, "alembic": {"level": "WARNING"}},
         }
     )
 

@@ -36,8 +36,8 @@ class ProblemDocument(BaseModel):
     errors: list[Fault] | None = None
 
 
-class Problem(Exception):
-    """Raised anywhere; answered as a problem document."""
+class Problem(HTTPException):
+    """Raised anywhere; answered as a problem document. FastAPI lets HTTPExceptions through wherever they are raised."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Problem(Exception):
         errors: Sequence[Fault] | None = None,
         headers: dict[str, str] | None = None,
     ) -> None:
-        super().__init__(title)
+        super().__init__(status, title, headers)
         self.document = ProblemDocument(
             type=f"urn:kojo:problem:{kind}",
             title=title,
@@ -56,13 +56,12 @@ class Problem(Exception):
             detail=detail,
             errors=list(errors) if errors else None,
         )
-        self.headers = headers
 
     def response(self) -> JSONResponse:
         return JSONResponse(
             self.document.model_dump(exclude_none=True),
             status_code=self.document.status,
-            headers=self.headers,
+            headers=dict(self.headers or {}),
             media_type=MEDIA_TYPE,
         )
 
@@ -128,8 +127,7 @@ def _fault(location: Sequence[int | str], message: str) -> Fault:
 async def _http(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
-    kind = status.phrase.lower().replace(" ", "-")
-    return Problem(status, kind, status.phrase, headers=dict(error.headers or {})).response()
+    return Problem(status, f"http-{status}", status.phrase, headers=dict(error.headers or {})).response()
 
 
 async def _unexpected(_request: Request, error: Exception) -> JSONResponse:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
@@ -76,7 +77,8 @@ async def equipment_states(session: ReadSession, period: timedelta, fresh: timed
 
 def synchronise(connection: Connection, plant: Plant) -> int:
     """Makes the tables say what the plant's page says; returns how many rows that took. Nothing is deleted: readings
-    of a line that left the page are still its own."""
+    of a line that left the page are still its own.
+    """
     lines = [
         {**line.model_dump(exclude={"equipment"}), "position": position, "retired_at": None}
         for position, line in enumerate(plant.lines)
@@ -91,31 +93,37 @@ def synchronise(connection: Connection, plant: Plant) -> int:
         for item in equipment
         for measurement in Measurement
     ]
-    changed = 0
-    for model, rows in ((Line, lines), (Equipment, equipment)):
-        ids = [row["id"] for row in rows]
-        changed += connection.execute(
-            update(model).where(model.id.not_in(ids), model.retired_at.is_(None)).values(retired_at=func.now())
-        ).rowcount
-        changed += _upsert(connection, model, rows)
-    if sensors:
-        statement = insert(Sensor).on_conflict_do_nothing()
-        changed += sum(connection.execute(statement, row).rowcount for row in sensors)
-    return changed
+    return (
+        _retire(connection, Line, lines)
+        + _retire(connection, Equipment, equipment)
+        + sum(_upsert(connection, Line, row) for row in lines)
+        + sum(_upsert(connection, Equipment, row) for row in equipment)
+        + sum(_add_sensor(connection, row) for row in sensors)
+    )
 
 
-def _upsert(connection: Connection, model: type[Line] | type[Equipment], rows: list[dict[str, object]]) -> int:
-    changed = 0
-    for row in rows:
-        statement = insert(model).values(row)
-        columns = [name for name in row if name != "id"]
-        changed += connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["id"],
-                set_={name: statement.excluded[name] for name in columns},
-                where=func.row(*(getattr(model, name) for name in columns)).is_distinct_from(
-                    func.row(*(statement.excluded[name] for name in columns))
-                ),
-            )
-        ).rowcount
-    return changed
+def _retire(connection: Connection, model: type[Line] | type[Equipment], rows: list[dict[str, Any]]) -> int:
+    statement = (
+        update(model)
+        .where(model.id.not_in([row["id"] for row in rows]), model.retired_at.is_(None))
+        .values(retired_at=func.now())
+    )
+    return len(connection.execute(statement.returning(model.id)).all())
+
+
+def _upsert(connection: Connection, model: type[Line] | type[Equipment], row: dict[str, Any]) -> int:
+    statement = insert(model).values(row)
+    columns = [name for name in row if name != "id"]
+    wanted = {name: statement.excluded[name] for name in columns}
+    present = (getattr(model, name) for name in columns)
+    upsert = statement.on_conflict_do_update(
+        index_elements=["id"],
+        set_=wanted,
+        where=func.row(*present).is_distinct_from(func.row(*wanted.values())),
+    )
+    return len(connection.execute(upsert.returning(model.id)).all())
+
+
+def _add_sensor(connection: Connection, row: dict[str, str]) -> int:
+    statement = insert(Sensor).values(row).on_conflict_do_nothing().returning(Sensor.id)
+    return len(connection.execute(statement).all())

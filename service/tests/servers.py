@@ -1,0 +1,154 @@
+"""PostgreSQL, Redis and Sentinel of the tests' own, on loopback and for as long as the tests run."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import redis
+from psycopg import sql
+
+PASSWORD = "correct-horse-battery-staple"  # noqa: S105
+START_SECONDS = 20
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(ready: Callable[[], object], what: str, seconds: float = START_SECONDS) -> None:
+    """Until it returns something true; an error is a not yet."""
+    end = time.monotonic() + seconds
+    reason: object = "false"
+    while time.monotonic() < end:
+        try:
+            if ready():
+                return
+        except (OSError, psycopg.Error, redis.RedisError) as error:
+            reason = error
+        time.sleep(0.05)
+    raise TimeoutError(f"{what}: {reason}")
+
+
+@contextlib.contextmanager
+def running(command: list[str], user: str | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(command, user=user, stdout=log, stderr=subprocess.STDOUT, cwd="/")
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGINT)  # PostgreSQL: don't wait for clients
+            process.wait(START_SECONDS)
+
+
+@dataclass(frozen=True)
+class Postgres:
+    port: int
+
+    def conninfo(self, database: str, user: str = "postgres") -> str:
+        return f"host=127.0.0.1 port={self.port} dbname={database} user={user} password={PASSWORD}"
+
+    def connect(self, database: str = "postgres", user: str = "postgres") -> psycopg.Connection:
+        return psycopg.connect(self.conninfo(database, user), autocommit=True)
+
+    def create(self, name: str, template: str = "template1") -> None:
+        with self.connect() as connection:
+            connection.execute(
+                sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER kojo_owner").format(
+                    sql.Identifier(name), sql.Identifier(template)
+                )
+            )
+
+
+def _programs() -> Path:
+    """Debian keeps PostgreSQL's programs off the PATH, a folder a version."""
+    return max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name))
+
+
+@contextlib.contextmanager
+def postgres() -> Iterator[Postgres]:
+    """As user postgres when the tests are root's: PostgreSQL refuses to run as root."""
+    user = "postgres" if os.geteuid() == 0 else None
+    programs = _programs()
+    folder = Path(tempfile.mkdtemp(prefix="kojo-mes-postgres-"))
+    try:
+        password = folder / "password"
+        password.write_text(PASSWORD)
+        if user:
+            shutil.chown(folder, user)
+            shutil.chown(password, user)
+        data = folder / "data"
+        subprocess.run(
+            [programs / "initdb", "-D", data, "-U", "postgres", "-A", "scram-sha-256", f"--pwfile={password}"]
+            + ["--no-sync", "--no-instructions", "-E", "UTF8", "--locale=C.UTF-8"],
+            user=user,
+            cwd="/",
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        server = Postgres(free_port())
+        options = {
+            "listen_addresses": "127.0.0.1",
+            "port": str(server.port),
+            "unix_socket_directories": "",
+            "fsync": "off",
+            "shared_buffers": "32MB",
+        }
+        command = [str(programs / "postgres"), "-D", str(data)]
+        command += [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+        with running(command, user):
+            wait_until(lambda: server.connect().close() is None, "PostgreSQL")
+            with server.connect() as connection:
+                for role in ("kojo_owner", "kojo_app", "kojo_read", "kojo_audit"):
+                    connection.execute(
+                        sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), PASSWORD)
+                    )
+            yield server
+    finally:
+        shutil.rmtree(folder)
+
+
+@dataclass(frozen=True)
+class Redis:
+    port: int
+    sentinel_port: int
+
+    def client(self) -> redis.Redis:
+        return redis.Redis(port=self.port, password=PASSWORD)
+
+
+@contextlib.contextmanager
+def redis_with_sentinel() -> Iterator[Redis]:
+    server = Redis(free_port(), free_port())
+    with tempfile.TemporaryDirectory(prefix="kojo-mes-redis-") as name:
+        folder = Path(name)
+        common = f"bind 127.0.0.1\ndir {folder}\n"
+        (folder / "redis.conf").write_text(f'{common}port {server.port}\nrequirepass {PASSWORD}\nsave ""\n')
+        (folder / "sentinel.conf").write_text(
+            f"{common}port {server.sentinel_port}\nrequirepass {PASSWORD}\n"
+            f"sentinel monitor kojo 127.0.0.1 {server.port} 1\nsentinel auth-pass kojo {PASSWORD}\n"
+        )
+        with (
+            running(["redis-server", str(folder / "redis.conf")]),
+            running(["redis-server", str(folder / "sentinel.conf"), "--sentinel"]),
+        ):
+            wait_until(lambda: _answers(server.client()), "Redis")
+            wait_until(lambda: _answers(redis.Redis(port=server.sentinel_port, password=PASSWORD)), "Sentinel")
+            yield server
+
+
+def _answers(client: redis.Redis) -> bool:
+    with client:
+        return bool(client.ping())
