@@ -27,7 +27,7 @@ FORBIDDEN = [
     ("left for later", r"\b(TODO|FIXME|XXX)\b", "# TODO: tidy"),
 ]
 TEXT = {".py", ".yml", ".yaml", ".j2", ".sh", ".cfg", ".conf", ".service", ".toml", ".md", ""}
-FILES = [path for path in versioned() if path.suffix in TEXT and path.name != Path(__file__).name]
+FILES = [path for path in versioned() if path.is_file() and path.suffix in TEXT and path.name != Path(__file__).name]
 
 
 @pytest.mark.parametrize(("what", "pattern", "example"), FORBIDDEN)

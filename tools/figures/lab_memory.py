@@ -23,6 +23,7 @@ AIM = 4
 UNIT = "GiB"
 LOOKS = 5
 PAUSE = 10.0
+PROC = Path("/proc")
 PSS = re.compile(r"^Pss:\s+(\d+) kB$", re.MULTILINE)
 
 
@@ -35,15 +36,19 @@ def containers(plant: Plant) -> dict[str, str]:
     return {identity: name.removeprefix(lab) for identity, name in pairs if name.startswith(lab)}
 
 
+def kib_of(process: Path) -> int:
+    """Return the memory of one process in KiB."""
+    return sum(int(kib) for kib in PSS.findall((process / "smaps_rollup").read_text(encoding="utf-8")))
+
+
 def kib_of_hosts(hosts: dict[str, str]) -> dict[str, int]:
     """Return each host's memory in KiB."""
     memory: dict[str, int] = defaultdict(int)
-    for process in Path("/proc").glob("[0-9]*"):
+    for process in PROC.glob("[0-9]*"):
         try:
             place = re.search(r"libpod-([0-9a-f]{64})", (process / "cgroup").read_text(encoding="utf-8"))
             if place and place[1] in hosts:
-                rollup = (process / "smaps_rollup").read_text(encoding="utf-8")
-                memory[hosts[place[1]]] += sum(int(kib) for kib in PSS.findall(rollup))
+                memory[hosts[place[1]]] += kib_of(process)
         except (FileNotFoundError, ProcessLookupError):
             # it ended while we looked
             continue
