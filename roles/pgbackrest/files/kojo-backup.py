@@ -19,7 +19,16 @@ from pathlib import Path
 from typing import Any
 
 DAY = 86400
-Metric = tuple[str, str, dict[str, str], float]
+Metric = tuple[str, dict[str, str], float]
+
+HELP = {
+    "manufacturing_backup_last_success_timestamp_seconds": "End of the last backup of the type.",
+    "manufacturing_backup_count": "Backups of the type in the repository.",
+    "manufacturing_backup_repository_bytes": "Size of the backups in the repository.",
+    "manufacturing_wal_archive_last_timestamp_seconds": "When the newest WAL file came into the repository.",
+    "manufacturing_backup_success": "Whether the last run made a backup and found the repository sound.",
+    "manufacturing_backup_last_run_timestamp_seconds": "End of the last run.",
+}
 
 
 def pgbackrest(*arguments: str) -> str:
@@ -60,34 +69,28 @@ def repository_metrics() -> list[Metric]:
     present = backups()
     for kind in ("full", "diff"):
         stops = [backup["timestamp"]["stop"] for backup in present if backup["type"] == kind]
-        metrics.append(
-            ("manufacturing_backup_last_success_timestamp_seconds", "End of the last backup of the type.", {"type": kind}, max(stops, default=0))
-        )
-        metrics.append(("manufacturing_backup_count", "Backups of the type in the repository.", {"type": kind}, len(stops)))
-    if present:
-        size = sum(backup["info"]["repository"]["delta"] for backup in present)
-        metrics.append(("manufacturing_backup_repository_bytes", "Size of the backups in the repository.", {}, size))
+        metrics.append(("manufacturing_backup_last_success_timestamp_seconds", {"type": kind}, max(stops, default=0)))
+        metrics.append(("manufacturing_backup_count", {"type": kind}, len(stops)))
+    size = sum(backup["info"]["repository"]["delta"] for backup in present)
+    metrics.append(("manufacturing_backup_repository_bytes", {}, size))
     archived = newest_wal(Path(os.environ["PGBACKREST_REPO1_PATH"], "archive", os.environ["PGBACKREST_STANZA"]))
     if archived is not None:
-        metrics.append(
-            ("manufacturing_wal_archive_last_timestamp_seconds", "When the newest WAL file came into the repository.", {}, archived)
-        )
+        metrics.append(("manufacturing_wal_archive_last_timestamp_seconds", {}, archived))
     return metrics
 
 
 def run_metrics(result: str) -> list[Metric]:
     return [
-        ("manufacturing_backup_success", "Whether the last run made a backup and found the repository sound.", {}, float(result == "success")),
-        ("manufacturing_backup_last_run_timestamp_seconds", "End of the last run.", {}, time.time()),
+        ("manufacturing_backup_success", {}, float(result == "success")),
+        ("manufacturing_backup_last_run_timestamp_seconds", {}, time.time()),
     ]
 
 
 def exposition(metrics: list[Metric]) -> str:
     lines = []
     for name in dict.fromkeys(metric[0] for metric in metrics):
-        samples = [metric for metric in metrics if metric[0] == name]
-        lines += [f"# HELP {name} {samples[0][1]}", f"# TYPE {name} gauge"]
-        for _, _, labels, value in samples:
+        lines += [f"# HELP {name} {HELP[name]}", f"# TYPE {name} gauge"]
+        for _, labels, value in (metric for metric in metrics if metric[0] == name):
             shown = ",".join(f'{key}="{text}"' for key, text in labels.items())
             lines.append(f"{name}{{{shown}}} {value:.0f}" if shown else f"{name} {value:.0f}")
     return "\n".join(lines) + "\n"

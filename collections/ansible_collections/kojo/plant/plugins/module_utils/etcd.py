@@ -105,7 +105,9 @@ class Etcd:
             self._token = self._authenticate(name, password)
         except EtcdError as error:
             if WRONG_PASSWORD in str(error):
-                raise EtcdError(f"etcd doesn't take the password of user {name}: is it the one of this plant's secrets?") from error
+                raise EtcdError(
+                    f"etcd doesn't take the password of user {name}: is it the one of this plant's secrets?"
+                ) from error
             raise
         return self._token is not None
 

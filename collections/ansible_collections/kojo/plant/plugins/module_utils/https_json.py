@@ -36,9 +36,7 @@ class Response:
 class Transport(Protocol):
     """What a client needs of a connection; tests pass their own."""
 
-    def request(
-        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
-    ) -> Response: ...
+    def request(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Response: ...
 
 
 class HttpsJson:
@@ -70,9 +68,7 @@ class HttpsJson:
             context.load_cert_chain(cert_file, key_file)
         return context
 
-    def request(
-        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
-    ) -> Response:
+    def request(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Response:
         payload = None if body is None else json.dumps(body).encode()
         try:
             connection = http.client.HTTPSConnection(

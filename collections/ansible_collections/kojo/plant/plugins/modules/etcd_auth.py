@@ -12,7 +12,8 @@ version_added: 0.1.0
 author: Kojo contributors (@kojo)
 description:
   - Makes users that may read and write one prefix of keys each, then turns authentication on.
-  - Any member may be asked, so the task is run by one host. A cluster that is as wanted is not changed, and neither is one with a replaced member.
+  - Any member may be asked, so the task is run by one host.
+  - A cluster that is as wanted is not changed, and neither is one with a replaced member.
   - Users and roles that aren't named stay.
   - A password is checked by logging in with it; while authentication is off, etcd can't check one, so it is set again.
 extends_documentation_fragment:
@@ -120,8 +121,8 @@ def role_actions(etcd: Etcd, name: str, wanted: list[Permission]) -> list[Action
         body = {"role": name, "key": permission.key, "range_end": permission.range_end}
         actions.append(Action(f"revoke {permission} from role {name}", "auth/role/revoke", body))
     for permission in [entry for entry in wanted if entry not in (present or [])]:
-        body = {"name": name, "perm": permission.as_json()}
-        actions.append(Action(f"grant {permission} to role {name}", "auth/role/grant", body))
+        grant = {"name": name, "perm": permission.as_json()}
+        actions.append(Action(f"grant {permission} to role {name}", "auth/role/grant", grant))
     return actions
 
 

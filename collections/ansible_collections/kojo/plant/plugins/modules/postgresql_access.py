@@ -11,9 +11,10 @@ short_description: Login roles, databases, and who may connect to them
 version_added: 0.1.0
 author: Kojo contributors (@kojo)
 description:
-  - Makes login roles without any privilege but the named ones, and databases that nobody but the named roles may connect to.
-  - Runs C(psql) as the server's own user on the server's socket. Everything is changed in one transaction, except that a database is created before it.
-  - A password is compared with, and set as, a SCRAM-SHA-256 verifier, so that it is in no statement, log or process list.
+  - Makes login roles with no privilege but the named ones, and databases that only the named roles may connect to.
+  - Runs C(psql) as the server's own user on the server's socket.
+  - Everything is changed in one transaction, except that a database is created before it.
+  - A password is compared with, and set as, a SCRAM-SHA-256 verifier. It is in no statement, log or process list.
   - Refuses a server in recovery. Roles and databases that aren't named stay.
 options:
   roles:
@@ -40,7 +41,7 @@ options:
         elements: str
         default: []
   passwords:
-    description: Passwords of roles that others make, as Patroni does, by the role's name. Nothing else of them is changed.
+    description: Passwords of roles that others make, as Patroni does, by the role's name. Nothing else is changed.
     type: dict
     default: {}
   databases:
@@ -118,7 +119,8 @@ SELECT json_build_object(
   'recovery', pg_is_in_recovery(),
   'roles', (SELECT json_object_agg(rolname, json_build_object(
       'password', rolpassword,
-      'plain', rolcanlogin AND rolinherit AND NOT (rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls),
+      'plain', rolcanlogin AND rolinherit
+               AND NOT (rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls),
       'member_of', (SELECT coalesce(json_agg(g.rolname ORDER BY g.rolname), '[]')
                     FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid),
       'execute', (SELECT coalesce(json_agg(p.oid::regprocedure::text), '[]')
@@ -195,13 +197,18 @@ def plan_database(plan: Plan, database: dict[str, Any], present: dict[str, Any] 
         plan.actions.append(f"make database {name}")
         present = {"owner": None, "public": True, "connect": []}
     if present["owner"] != database["owner"]:
-        plan.add(f"give database {name} to {database['owner']}", f"ALTER DATABASE {quoted} OWNER TO {identifier(database['owner'])}")
+        plan.add(
+            f"give database {name} to {database['owner']}",
+            f"ALTER DATABASE {quoted} OWNER TO {identifier(database['owner'])}",
+        )
     if present["public"]:
         plan.add(f"close database {name} to everybody else", f"REVOKE ALL ON DATABASE {quoted} FROM PUBLIC")
     for role in sorted(set(database["connect"]) - set(present["connect"])):
         plan.add(f"let {role} connect to {name}", f"GRANT CONNECT ON DATABASE {quoted} TO {identifier(role)}")
     for role in sorted(set(present["connect"]) - set(database["connect"])):
-        plan.add(f"no longer let {role} connect to {name}", f"REVOKE CONNECT ON DATABASE {quoted} FROM {identifier(role)}")
+        plan.add(
+            f"no longer let {role} connect to {name}", f"REVOKE CONNECT ON DATABASE {quoted} FROM {identifier(role)}"
+        )
 
 
 def build(options: dict[str, Any], state: dict[str, Any]) -> Plan:
@@ -245,7 +252,16 @@ def _outcome(plan: Plan) -> dict[str, Any]:
 
 def psql(module: AnsibleModule) -> Run:
     def run(database: str, statements: str) -> str:
-        command = ["runuser", "-u", module.params["server_user"], "--", "psql", "--no-psqlrc", "--quiet", "--tuples-only"]
+        command = [
+            "runuser",
+            "-u",
+            module.params["server_user"],
+            "--",
+            "psql",
+            "--no-psqlrc",
+            "--quiet",
+            "--tuples-only",
+        ]
         command += ["--no-align", "--set", "ON_ERROR_STOP=1", "--host", module.params["socket_directory"], database]
         code, out, error = module.run_command(command, data=statements + ";\n", cwd="/")
         if code == 2:
