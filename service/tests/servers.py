@@ -43,13 +43,15 @@ def wait_until(ready: Callable[[], object], what: str, seconds: float = START_SE
 
 
 @contextlib.contextmanager
-def running(command: list[str], user: str | None = None) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    command: list[str], user: str | None = None, stop: signal.Signals = signal.SIGTERM
+) -> Iterator[subprocess.Popen[bytes]]:
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, user=user, stdout=log, stderr=subprocess.STDOUT, cwd="/")
         try:
             yield process
         finally:
-            process.send_signal(signal.SIGINT)  # PostgreSQL: don't wait for clients
+            process.send_signal(stop)
             process.wait(START_SECONDS)
 
 
@@ -69,6 +71,11 @@ class Postgres:
                 sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER kojo_owner").format(
                     sql.Identifier(name), sql.Identifier(template)
                 )
+            )
+            # as the plant's own database: nobody may do anything that wasn't granted
+            connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
+            connection.execute(
+                sql.SQL("GRANT CONNECT ON DATABASE {} TO kojo_app, kojo_read, kojo_audit").format(sql.Identifier(name))
             )
 
 
@@ -90,16 +97,16 @@ def postgres() -> Iterator[Postgres]:
             shutil.chown(folder, user)
             shutil.chown(password, user)
         data = folder / "data"
+        options = f"-D {data} -U postgres -A scram-sha-256 --pwfile={password} -E UTF8 --locale=C.UTF-8 --no-sync"
         subprocess.run(
-            [programs / "initdb", "-D", data, "-U", "postgres", "-A", "scram-sha-256", f"--pwfile={password}"]
-            + ["--no-sync", "--no-instructions", "-E", "UTF8", "--locale=C.UTF-8"],
+            [str(programs / "initdb"), *options.split()],
             user=user,
             cwd="/",
             check=True,
             stdout=subprocess.DEVNULL,
         )
         server = Postgres(free_port())
-        options = {
+        parameters = {
             "listen_addresses": "127.0.0.1",
             "port": str(server.port),
             "unix_socket_directories": "",
@@ -107,9 +114,9 @@ def postgres() -> Iterator[Postgres]:
             "shared_buffers": "32MB",
         }
         command = [str(programs / "postgres"), "-D", str(data)]
-        command += [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-        with running(command, user):
-            wait_until(lambda: server.connect().close() is None, "PostgreSQL")
+        command += [part for name, value in parameters.items() for part in ("-c", f"{name}={value}")]
+        with running(command, user, signal.SIGQUIT):  # at once: nothing of it is kept
+            wait_until(lambda: _connects(server), "PostgreSQL")
             with server.connect() as connection:
                 for role in ("kojo_owner", "kojo_app", "kojo_read", "kojo_audit"):
                     connection.execute(
@@ -118,6 +125,11 @@ def postgres() -> Iterator[Postgres]:
             yield server
     finally:
         shutil.rmtree(folder)
+
+
+def _connects(server: Postgres) -> bool:
+    with server.connect() as connection:
+        return not connection.closed
 
 
 @dataclass(frozen=True)

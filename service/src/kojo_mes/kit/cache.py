@@ -8,7 +8,9 @@ from typing import Any
 
 import redis.asyncio as redis
 from pydantic import SecretStr
+from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from kojo_mes.kit.logging import get
@@ -23,7 +25,11 @@ REST_AFTER_FAILURE = 5.0
 
 class Cache:
     def __init__(self, settings: RedisSettings) -> None:
-        connection: dict[str, Any] = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT}
+        connection: dict[str, Any] = {
+            "socket_timeout": TIMEOUT,
+            "socket_connect_timeout": TIMEOUT,
+            "retry": Retry(NoBackoff(), 0),  # the database is the retry
+        }
         if settings.tls_ca:
             connection |= {
                 "ssl": True,

@@ -22,7 +22,7 @@ from kojo_mes.simulator.spool import Spool
 
 log = get(__name__)
 TIMEOUT = 15.0  # longer than the service's own deadline
-FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
 LAST_WORDS = 5.0  # seconds to send what waits, after SIGTERM
 AGAIN = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 

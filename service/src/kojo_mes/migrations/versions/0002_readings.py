@@ -78,13 +78,17 @@ GRANT SELECT, UPDATE ON mes.write_probe TO kojo_app;
 GRANT EXECUTE ON FUNCTION mes.make_reading_partitions TO kojo_app;
 GRANT SELECT ON mes.reading, mes.line_total TO kojo_read, kojo_audit;
 """
+# a batch is staged in a temporary table; a hardened database lets nobody make one
+STAGING = "DO $$ BEGIN EXECUTE format('{} TEMPORARY ON DATABASE %I {} kojo_app', current_database()); END $$"
 
 
 def upgrade() -> None:
     op.execute(UP)
+    op.execute(STAGING.format("GRANT", "TO"))
 
 
 def downgrade() -> None:
+    op.execute(STAGING.format("REVOKE", "FROM"))
     op.execute(
         "DROP TABLE mes.write_probe, mes.line_total, mes.idempotency_key, mes.reading;"
         "DROP FUNCTION mes.make_reading_partitions(integer)"

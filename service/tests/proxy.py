@@ -1,0 +1,58 @@
+"""Stands between service and database, and loses the answer to COMMIT."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+COMMIT = b"COMMIT"
+
+
+class LossyProxy:
+    """Hands everything on, until told to lose: then the next COMMIT reaches the server, and its answer nobody."""
+
+    def __init__(self, port: int) -> None:
+        self._server_port = port
+        self.port = 0
+        self.lose_next = False
+        self.lost = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._server_port)
+        answers = asyncio.create_task(self._hand_on(server_reader, writer))
+        try:
+            while data := await reader.read(65536):
+                losing = self.lose_next and COMMIT in data
+                if losing:
+                    answers.cancel()
+                    await asyncio.wait({answers})
+                server_writer.write(data)
+                await server_writer.drain()
+                if losing:
+                    self.lose_next = False
+                    self.lost += 1
+                    await server_reader.read(65536)  # committed: the server has said so, to us alone
+                    break
+        finally:
+            answers.cancel()
+            for end in (writer, server_writer):
+                end.close()
+
+    async def _hand_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+
+@contextlib.asynccontextmanager
+async def lossy_proxy(port: int) -> AsyncIterator[LossyProxy]:
+    proxy = LossyProxy(port)
+    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
+    proxy.port = server.sockets[0].getsockname()[1]
+    try:
+        yield proxy
+    finally:
+        server.close()

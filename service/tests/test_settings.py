@@ -1,0 +1,126 @@
+"""Wrong settings: all faults at once, each by its variable, before anything starts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import psycopg.conninfo
+import pytest
+import servers
+from conftest import KEYS, environment
+
+from kojo_mes.cli import main
+from kojo_mes.kit.settings import ApiSettings, SettingsError, load, variables
+
+STRONG = "t5Gf0pQm2XzR8kLw"
+
+
+@pytest.fixture
+def production(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """An environment that is right; tests break it."""
+    for name in ("certificate", "key", "ca"):
+        path = tmp_path / name
+        path.touch()
+        monkeypatch.setenv(f"KOJO_MES_TLS_{name.upper()}", str(path))
+    for name in ("DATABASE_PASSWORD", "REDIS_PASSWORD", "SENTINEL_PASSWORD"):
+        monkeypatch.setenv(f"KOJO_MES_{name}", STRONG)
+    monkeypatch.setenv("KOJO_MES_DATABASE_HOSTS", "10.0.0.1:5432,db2:5433")
+    monkeypatch.setenv("KOJO_MES_REDIS_SENTINELS", "10.0.0.1:26379")
+    monkeypatch.setenv("KOJO_MES_API_KEYS", json.dumps(KEYS))
+    return monkeypatch
+
+
+def faults() -> dict[str, str]:
+    with pytest.raises(SettingsError) as caught:
+        load(ApiSettings)
+    return dict(fault.split(": ", 1) for fault in caught.value.faults)
+
+
+def test_the_connection_goes_to_whoever_accepts_writes(production: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    parts = psycopg.conninfo.conninfo_to_dict(load(ApiSettings).conninfo())
+    expected = {
+        "host": "10.0.0.1,db2",
+        "port": "5432,5433",
+        "dbname": "kojo",
+        "user": "kojo_app",
+        "password": STRONG,
+        "target_session_attrs": "read-write",
+        "connect_timeout": "2",
+        "tcp_user_timeout": "5000",
+        "sslmode": "verify-full",
+        "sslrootcert": str(tmp_path / "ca"),
+        "ssl_min_protocol_version": "TLSv1.3",
+    }
+    assert {name: str(parts[name]) for name in expected} == expected
+
+
+def test_every_fault_is_named_in_one_run(production: pytest.MonkeyPatch) -> None:
+    production.setenv("KOJO_MES_DATABASE_HOSTS", "db1")
+    production.delenv("KOJO_MES_REDIS_SENTINELS")
+    production.setenv("KOJO_MES_DATABASE_PASSWORD", "changeme")
+    production.setenv("KOJO_MES_REDIS_PASSWORD", "a" * 32)
+    production.setenv("KOJO_MES_API_KEYS", '{"x": {"sha256": "12", "role": "king"}}')
+    production.setenv("KOJO_MES_TLS_KEY", "/nowhere")
+    production.setenv("KOJO_MES_LISTEN_PORT", "99999")
+    production.setenv("KOJO_MES_REDIS_SENTINEL", "10.0.0.1:26379")
+    found = faults()
+    assert set(found) == {
+        "KOJO_MES_DATABASE_HOSTS",
+        "KOJO_MES_REDIS_SENTINELS",
+        "KOJO_MES_DATABASE_PASSWORD",
+        "KOJO_MES_REDIS_PASSWORD",
+        "KOJO_MES_API_KEYS → x → sha256",
+        "KOJO_MES_API_KEYS → x → role",
+        "KOJO_MES_TLS_KEY",
+        "KOJO_MES_LISTEN_PORT",
+        "KOJO_MES_REDIS_SENTINEL",
+    }
+    assert found["KOJO_MES_REDIS_SENTINELS"] == "is missing"
+    assert "'db1' is not host:port" in found["KOJO_MES_DATABASE_HOSTS"]
+    assert "do you mean KOJO_MES_REDIS_SENTINELS?" in found["KOJO_MES_REDIS_SENTINEL"]
+
+
+def test_no_secret_shows_in_a_fault(production: pytest.MonkeyPatch) -> None:
+    production.setenv("KOJO_MES_DATABASE_PASSWORD", "hunter2")
+    assert "hunter2" not in str(faults())
+
+
+def test_outside_development_tls_is_not_optional(production: pytest.MonkeyPatch) -> None:
+    for name in ("CERTIFICATE", "KEY", "CA"):
+        production.delenv(f"KOJO_MES_TLS_{name}")
+    assert set(faults()) == {"KOJO_MES_TLS_CERTIFICATE", "KOJO_MES_TLS_KEY", "KOJO_MES_TLS_CA"}
+    production.setenv("KOJO_MES_ENVIRONMENT", "development")
+    load(ApiSettings)
+
+
+def test_the_readme_lists_every_variable() -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    assert [name for name in variables() if f"`{name}`" not in readme] == []
+
+
+def test_check_names_settings_and_connections_in_one_run(
+    postgres: servers.Postgres, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in environment(postgres, "nowhere").items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("KOJO_MES_API_KEYS")
+    assert main(["check"]) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert [line.split(": ")[0] for line in told] == ["KOJO_MES_API_KEYS", "database", "redis"]
+    assert '"nowhere" does not exist' in told[1]
+
+
+def test_check_passes_when_all_is_right(
+    variables: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    for process in ("api", "gateway", "migrate"):
+        assert main(["check", process]) == 0, capsys.readouterr().err
+
+
+def test_wrong_arguments_are_a_fault_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["dance"])
+    assert caught.value.code == 2
