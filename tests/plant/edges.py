@@ -1,0 +1,57 @@
+"""The service as its clients see it: through the virtual address, with the plant's CA alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import httpx
+from testinfra.host import Host
+
+from tests.plant.conftest import Plant
+
+
+def address(plant: Plant) -> str:
+    return str(plant.vars["plant_virtual_address"])
+
+
+def client(plant: Plant, port: int = 443, key: str | None = None) -> httpx.Client:
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    return httpx.Client(
+        base_url=f"https://{address(plant)}:{port}", verify=plant.tls(), headers=headers, timeout=10, trust_env=False
+    )
+
+
+def holders(plant: Plant, host: Callable[[str], Host]) -> list[str]:
+    """The edges that have the virtual address now."""
+    found = {name: host(name).check_output("ip -brief address show") for name in plant.groups["edge"]}
+    return [name for name, addresses in found.items() if f" {address(plant)}/" in addresses]
+
+
+def eventually(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    """Wait for a condition, and fail with what did not come true."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"not within {seconds} s: {what}"
+        time.sleep(0.2)
+
+
+def exposure(host: Host, unit: str) -> float:
+    """How much of the system a unit may touch, by systemd's own judgement: 0 nothing, 10 everything."""
+    out = host.check_output(f"systemd-analyze security --no-pager {unit}")
+    return float(out.split("Overall exposure level")[1].split(":")[1].split()[0])
+
+
+def unit(host: Host, name: str) -> dict[str, str]:
+    """What systemd says of a unit."""
+    out = host.check_output(f"systemctl show --property ActiveState,UnitFileState,User {name}")
+    return dict(line.split("=", 1) for line in out.splitlines())
+
+
+def rights(host: Host, path: str) -> str:
+    """Owner, group and mode of a file."""
+    return str(host.check_output(f"stat --format '%U %G %a' {path}"))
+
+
+def content(host: Host, path: str) -> str:
+    return str(host.check_output(f"cat {path}"))

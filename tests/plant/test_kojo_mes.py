@@ -1,0 +1,94 @@
+"""The manufacturing service on its hosts: what runs, as whom, with which secrets; and the lines it hears of."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from testinfra.host import Host
+
+from tests.plant import edges
+from tests.plant.conftest import Plant
+
+PROCESSES = {
+    "app": ["kojo-mes-api@blue", "kojo-mes-quality"],
+    "gateway": ["kojo-mes-gateway", "kojo-mes-line-monitor", "kojo-mes-simulator"],
+}
+UNITS = [(group, unit) for group, units in PROCESSES.items() for unit in units]
+# a listener lets a client without a certificate finish its side of TLS 1.3, and says no at the first answer
+ASK = """
+import socket, ssl, sys
+context = ssl.create_default_context(cafile="/etc/kojo/pki/ca.crt")
+if sys.argv[3:]:
+    context.load_cert_chain("/etc/kojo/pki/host.crt", "/etc/kojo/pki/host.key")
+with context.wrap_socket(socket.create_connection((sys.argv[1], int(sys.argv[2]))), server_hostname=sys.argv[1]) as s:
+    s.sendall(b"GET /health HTTP/1.1\\r\\nHost: test\\r\\nConnection: close\\r\\n\\r\\n")
+    print(s.recv(64).split(b"\\r\\n")[0].decode())
+"""
+
+
+@pytest.mark.parametrize(("group", "unit"), UNITS)
+def test_processes_run_with_few_rights(plant: Plant, host: Callable[[str], Host], group: str, unit: str) -> None:
+    for name in plant.groups[group]:
+        assert edges.unit(host(name), unit) == {"ActiveState": "active", "UnitFileState": "enabled", "User": "kojo-mes"}
+        assert edges.exposure(host(name), unit) <= 2.0
+
+
+def test_the_idle_colour_is_installed_but_does_not_run(plant: Plant, host: Callable[[str], Host]) -> None:
+    for name in plant.groups["app"]:
+        assert edges.content(host(name), "/etc/kojo-mes/active-colour") == "blue"
+        idle = edges.unit(host(name), "kojo-mes-api@green")
+        assert (idle["ActiveState"], idle["UnitFileState"]) == ("inactive", "disabled")
+        assert host(name).check_output("/opt/kojo-mes/green/bin/kojo-mes --version")
+
+
+def test_releases_can_be_changed_by_root_alone(plant: Plant, host: Callable[[str], Host]) -> None:
+    for name in plant.groups["app"] + plant.groups["gateway"]:
+        loose = "find /opt/kojo-mes -not -type l ( -perm /022 -o -not -user root )"
+        assert host(name).check_output(loose.replace("(", r"\(").replace(")", r"\)")) == ""
+
+
+def test_secrets_are_where_they_are_needed(plant: Plant, host: Callable[[str], Host]) -> None:
+    def holders_of(secret: str) -> list[str]:
+        search = shlex.join(["grep", "-rqF", plant.secrets[secret], "/etc/kojo-mes", "/etc/systemd/system"])
+        return [name for name in plant.groups["app"] + plant.groups["gateway"] if host(name).run(search).rc == 0]
+
+    assert holders_of("postgresql_owner_password") == []
+    assert holders_of("postgresql_app_password") == plant.groups["app"]
+    assert holders_of("mes_simulator_key") == plant.groups["gateway"]
+    for name in plant.groups["app"] + plant.groups["gateway"]:
+        assert edges.rights(host(name), "/etc/kojo-mes/kojo-mes.env") == "root kojo-mes 640"
+
+
+def test_the_service_knows_the_lines_of_the_inventory(plant: Plant, host: Callable[[str], Host]) -> None:
+    for name in plant.groups["app"]:
+        page = json.loads(edges.content(host(name), "/etc/kojo-mes/plant.json"))
+        assert page["lines"] == plant.vars["plant_lines"]
+    with edges.client(plant, key=plant.secrets["mes_simulator_key"]) as client:
+        lines = client.get("/api/v1/lines").json()["items"]
+    assert [line["id"] for line in lines] == [line["id"] for line in plant.vars["plant_lines"]]
+
+
+def test_a_colour_speaks_only_to_hosts_of_the_plant(plant: Plant, host: Callable[[str], Host]) -> None:
+    for name in plant.groups["app"]:
+        ask = ["python3", "-c", ASK, plant.address(name), "8101"]
+        assert host(name).check_output(shlex.join([*ask, "certificate"])) == "HTTP/1.1 200 OK"
+        refused = host(name).run(shlex.join(ask))
+        assert refused.rc != 0
+        assert "certificate required" in refused.stderr.replace("_", " ").lower()
+
+
+def test_every_equipment_is_heard_of(plant: Plant) -> None:
+    """The simulated lines send through the virtual address; what they sent is seconds old."""
+    wanted = {item["id"] for line in plant.vars["plant_lines"] for item in line["equipment"]}
+
+    def heard() -> bool:
+        with edges.client(plant, key=plant.secrets["mes_simulator_key"]) as client:
+            items = client.get("/api/v1/readings/latest").json()["items"]
+        young = datetime.now(UTC) - timedelta(seconds=30)
+        return wanted <= {item["equipment"] for item in items if datetime.fromisoformat(item["time"]) > young}
+
+    edges.eventually(heard, 60, "a young reading of each equipment")
