@@ -72,7 +72,14 @@ class Postgres:
                     sql.Identifier(name), sql.Identifier(template)
                 )
             )
-            # as the plant's own database: nobody may do anything that wasn't granted
+            if template != "template1":  # a copy doesn't take the rights on the database along
+                connection.execute(
+                    "UPDATE pg_database SET datacl = (SELECT datacl FROM pg_database WHERE datname = %s)"
+                    " WHERE datname = %s",
+                    (template, name),
+                )
+                return
+            # as in the plant: nobody may do anything that wasn't granted
             connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
             connection.execute(
                 sql.SQL("GRANT CONNECT ON DATABASE {} TO kojo_app, kojo_read, kojo_audit").format(sql.Identifier(name))
