@@ -10,6 +10,7 @@ import argparse
 import json
 import ssl
 import sys
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -50,14 +51,14 @@ class Receiver(BaseHTTPRequestHandler):
 class Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, address: tuple[str, int], context: ssl.SSLContext) -> None:
+    def __init__(self, address: tuple[str, int], context: Callable[[], ssl.SSLContext]) -> None:
         super().__init__(address, Receiver)
         self.context = context
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         # the handshake belongs to the connection's own thread: a slow client holds up nobody
         request.settimeout(Receiver.timeout)
-        with self.context.wrap_socket(request, server_side=True) as secured:
+        with self.context().wrap_socket(request, server_side=True) as secured:
             super().finish_request(secured, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -72,11 +73,15 @@ def main() -> None:
     parser.add_argument("--key", required=True)
     arguments = parser.parse_args()
 
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.load_verify_locations(arguments.ca)
-    context.load_cert_chain(arguments.certificate, arguments.key)
+    def context() -> ssl.SSLContext:
+        """Made for each connection: a renewed certificate needs no restart."""
+        made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        made.minimum_version = ssl.TLSVersion.TLSv1_3
+        made.verify_mode = ssl.CERT_REQUIRED
+        made.load_verify_locations(arguments.ca)
+        made.load_cert_chain(arguments.certificate, arguments.key)
+        return made
+
     Server(("127.0.0.1", arguments.port), context).serve_forever()
 
 
