@@ -20,7 +20,7 @@ from tests.repository.ansible_yaml import ROOT, load
 from tests.repository.test_playbooks import PLAYBOOKS, versioned
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-DOCUMENTS = [path for path in versioned("*.md") if not path.is_relative_to(ROOT / "service")]
+DOCUMENTS = versioned("*.md")
 COMMANDS = [
     line.split(" # ")[0].strip()
     for block in re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
