@@ -18,7 +18,7 @@ def main(inventory: Path) -> None:
     secrets = inventory / "group_vars/all/secrets.yml"
     print(
         f"\n{plant['plant_name'][plant['plant_language']]} ({plant['plant_id']}) is running.\n\n"
-        f"  service        {service}/docs\n"
+        f"  service        {service}/api/v1/openapi.json\n"
         f"  Prometheus     https://{address}:9090\n"
         f"  Alertmanager   https://{address}:9093\n\n"
         f"  CA             {inventory / '.state/pki/ca.crt'}\n"
