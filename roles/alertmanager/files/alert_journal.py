@@ -20,10 +20,11 @@ MAX_BODY = 4 * 1024 * 1024
 def lines(body: bytes) -> list[str]:
     """One line an alert of a notification; what is not a notification is a ValueError."""
     message = json.loads(body)
-    if not isinstance(message, dict) or not isinstance(message.get("alerts"), list):
+    alerts = message.get("alerts") if isinstance(message, dict) else None
+    if not isinstance(alerts, list) or not all(isinstance(alert, dict) for alert in alerts):
         raise ValueError("not a notification of Alertmanager")
     keys = ("status", "startsAt", "endsAt", "labels", "annotations")
-    return [json.dumps({key: alert.get(key) for key in keys}, ensure_ascii=False) for alert in message["alerts"]]
+    return [json.dumps({key: alert.get(key) for key in keys}, ensure_ascii=False) for alert in alerts]
 
 
 class Receiver(BaseHTTPRequestHandler):
