@@ -23,6 +23,31 @@ def test_a_changed_host_is_seen_in_the_recap() -> None:
     assert rerun.changes("ERROR! the playbook could not be found") == {}
 
 
+SITE = """
+- hosts: all
+  gather_facts: false
+  tasks:
+    - name: Do it
+      ansible.builtin.debug:
+        msg: done
+      changed_when: {changed}
+"""
+
+
+@pytest.mark.parametrize(("changed", "message"), [("false", None), ("true", "'here': 1"), ("1 / 0", "exit code 2")])
+def test_only_a_run_that_changed_nothing_is_timed(
+    changed: str, message: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "site.yml").write_text(SITE.format(changed=changed), encoding="utf-8")
+    (tmp_path / "hosts.yml").write_text("all: {hosts: {here: {ansible_connection: local}}}\n", encoding="utf-8")
+    monkeypatch.setattr(rerun, "ROOT", tmp_path)
+    if message is None:
+        assert 0 < rerun.run(tmp_path / "hosts.yml") < 60
+    else:
+        with pytest.raises(common.Unmeasurable, match=message):
+            rerun.run(tmp_path / "hosts.yml")
+
+
 def test_the_list_needs_no_environment_and_names_bar_and_aim() -> None:
     listed = subprocess.run(
         ["/usr/bin/python3", "-m", "tools.figures"], cwd=ROOT, check=True, capture_output=True, text=True
