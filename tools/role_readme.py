@@ -76,7 +76,7 @@ def _default(option: Mapping[str, Any]) -> str:
     if "default" not in option:
         return ""
     text = _flow(option["default"])
-    return code(text) if len(text) <= LONGEST_DEFAULT else "[long](defaults/main.yml)"
+    return code(text) if len(text) <= LONGEST_DEFAULT else "[see defaults](defaults/main.yml)"
 
 
 def _flow(value: Any) -> str:
