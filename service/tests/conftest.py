@@ -56,7 +56,7 @@ def environment(postgres: servers.Postgres, database: str, redis_port: int = 1) 
         "KOJO_MES_DATABASE_HOSTS": f"127.0.0.1:{postgres.port}",
         "KOJO_MES_DATABASE_NAME": database,
         "KOJO_MES_DATABASE_PASSWORD": servers.PASSWORD,
-        "KOJO_MES_DATABASE_DEADLINE": "3",
+        "KOJO_MES_DATABASE_DEADLINE": "10",
         "KOJO_MES_READ_PASSWORD": servers.PASSWORD,
         "KOJO_MES_MIGRATION_PASSWORD": servers.PASSWORD,
         "KOJO_MES_REDIS_SENTINELS": f"127.0.0.1:{redis_port}",

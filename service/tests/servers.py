@@ -19,7 +19,7 @@ import redis
 from psycopg import sql
 
 PASSWORD = "correct-horse-battery-staple"  # noqa: S105
-START_SECONDS = 20
+START_SECONDS = 60
 
 
 def free_port() -> int:

@@ -132,15 +132,18 @@ async def test_no_pool_stays_with_a_demoted_primary(
 
 
 async def test_a_stuck_database_is_answered_for_within_the_deadline(
-    client: httpx.AsyncClient, reading: Make, admin: psycopg.Connection
+    variables: dict[str, str], reading: Make, admin: psycopg.Connection
 ) -> None:
     batch, headers = reading(), key()
+    impatient = ApiSettings(**fields(variables | {"KOJO_MES_DATABASE_DEADLINE": "1"}))
     with admin.transaction():
         admin.execute("LOCK TABLE mes.reading")
-        answer = await asyncio.wait_for(send(client, batch, **headers), 6)
-        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
-        assert (await client.get("/health")).status_code == 200
-    again = await send(client, batch, **headers)
+        async with client_of(create_app(impatient)) as client:
+            answer = await asyncio.wait_for(send(client, batch, **headers), 6)
+            assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+            assert (await client.get("/health")).status_code == 200
+    async with client_of(create_app(ApiSettings(**fields(variables)))) as client:
+        again = await send(client, batch, **headers)
     assert (again.status_code, again.json()["accepted"]) == (200, 1)
     assert stored(admin) == 1
 

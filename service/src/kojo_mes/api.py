@@ -24,7 +24,6 @@ from kojo_mes.readings import endpoints as readings
 from kojo_mes.readings import service as readings_service
 
 log = get(__name__)
-PORT = 8101
 HOUSEKEEPING_INTERVAL = 6 * 3600
 HOUSEKEEPING_RETRY = 60
 

@@ -1,4 +1,4 @@
-"""`kojo-mes`: one command, several processes."""
+"""`kojo-mes`: one command, several processes. Each imports what it alone needs when it runs: starts stay light."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import psycopg
-from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 
 import kojo_mes
-from kojo_mes import api
-from kojo_mes.check import check
 from kojo_mes.kit import logging
 from kojo_mes.kit.exporter import Collect, create_exporter
 from kojo_mes.kit.server import serve
@@ -27,11 +24,11 @@ from kojo_mes.kit.settings import (
 )
 from kojo_mes.lines import collector as lines
 from kojo_mes.lines.plant import PlantError, read_plant
-from kojo_mes.migrate import BASE, HEAD, migrate
 from kojo_mes.quality import collector as quality
 from kojo_mes.readings import collector as readings
-from kojo_mes.simulator import run as simulator
+from kojo_mes.simulator.arguments import add_arguments
 
+API_PORT = 8101
 DONE, FAILED, WRONG_SETTINGS, PENDING = 0, 1, 2, 3
 EXIT_CODES = "exit codes: 0 done, 1 failed, 2 wrong settings or arguments, 3 changes are pending (migrate --check)"
 
@@ -66,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
         for fault in error.faults:
             print(fault, file=sys.stderr)
         return WRONG_SETTINGS
-    except (DBAPIError, psycopg.Error, CommandError) as error:
+    except (DBAPIError, psycopg.Error) as error:
         print(f"kojo-mes {options.command}: {' '.join(str(error).split())}", file=sys.stderr)
         return FAILED
 
@@ -85,21 +82,23 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         return command
 
-    add("api", _api, f"serve the API (port {api.PORT})")
+    add("api", _api, f"serve the API (port {API_PORT})")
     for name, exporter in EXPORTERS.items():
         add(name, _exporter, f"{exporter.help} (port {exporter.port}, {exporter.path})")
     command = add("migrate", _migrate, "bring schema, lines and partitions up to date")
     command.add_argument("--check", action="store_true", help="change nothing; exit 3 when there is something to do")
-    command.add_argument("--to", default=HEAD, metavar="REVISION", help=f"a revision, {HEAD} (default) or {BASE}")
+    command.add_argument("--to", default="head", metavar="REVISION", help="a revision, head (default) or base")
     command = add("check", _check, "check a process's settings and connections, and name all faults")
     command.add_argument("process", nargs="?", default="api", choices=CHECKED, help="default: api")
-    simulator.add_arguments(add("simulate", _simulate, "play the plant's lines against the API"))
+    add_arguments(add("simulate", _simulate, "play the plant's lines against the API"))
     return parser
 
 
 def _api(_options: argparse.Namespace) -> int:
+    from kojo_mes.api import create_app
+
     settings = load(ApiSettings)
-    serve(api.create_app(settings), settings, api.PORT)
+    serve(create_app(settings), settings, API_PORT)
     return DONE
 
 
@@ -111,8 +110,16 @@ def _exporter(options: argparse.Namespace) -> int:
 
 
 def _migrate(options: argparse.Namespace) -> int:
+    from alembic.util import CommandError
+
+    from kojo_mes.migrate import migrate
+
     settings = load(MigrationSettings)
-    changes = migrate(settings, read_plant(settings.plant_file), options.to, dry_run=options.check)
+    try:
+        changes = migrate(settings, read_plant(settings.plant_file), options.to, dry_run=options.check)
+    except CommandError as error:
+        print(f"kojo-mes migrate: {error}", file=sys.stderr)
+        return FAILED
     for change in changes:
         print(f"{'pending' if options.check else 'changed'}: {change}")
     if not changes:
@@ -121,6 +128,8 @@ def _migrate(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
+    from kojo_mes.check import check
+
     faults = check(CHECKED[options.process])
     for fault in faults:
         print(fault, file=sys.stderr)
@@ -131,7 +140,9 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _simulate(options: argparse.Namespace) -> int:
-    return simulator.run(options)
+    from kojo_mes.simulator.run import run
+
+    return run(options)
 
 
 if __name__ == "__main__":
