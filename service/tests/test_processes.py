@@ -156,17 +156,21 @@ def test_the_simulator_loses_nothing_while_the_api_is_away(
         measured.update(keys)
         return keys
 
+    def enough(batches: int) -> bool:
+        waiting()
+        return len(sent(admin)) >= batches
+
     (tmp_path / "key").write_text(f"{DEVICE_KEY}\n")
     options = ["--url", f"http://127.0.0.1:{port}", "--key-file", str(tmp_path / "key"), "--seed", "7"]
     options += ["--plant-file", str(PLANT_FILE), "--spool", str(spool), "--interval", "0.25"]
     with process(variables, "simulate", *options) as simulator:
         wait_until(lambda: len(waiting()) >= 3, "batches that wait")
         with plain_api(variables, port):
-            wait_until(lambda: waiting() and len(sent(admin)) >= 4, "batches that were sent")
+            wait_until(lambda: enough(4), "batches that were sent")
         before = sent(admin)
         wait_until(lambda: waiting() - before, "a batch that was measured while the API was away")
         with plain_api(variables, port):
-            wait_until(lambda: waiting() and len(sent(admin)) >= len(before) + 4, "batches that were sent after")
+            wait_until(lambda: enough(len(before) + 4), "batches that were sent after")
             simulator.terminate()
             output, _ = simulator.communicate(timeout=LEAVE_SECONDS)
     assert simulator.returncode == 0, output
