@@ -11,7 +11,7 @@ short_description: Dynamic configuration of a Patroni cluster
 version_added: 0.1.0
 author: Kojo contributors (@kojo)
 description:
-  - Changes the configuration that Patroni keeps in its consensus store, by its REST interface and only where it differs.
+  - Changes the configuration that Patroni keeps in its store, by its REST interface and only where it differs.
   - Keys that O(config) doesn't name stay as they are; a key with the value null is removed; lists are replaced whole.
   - Waits for the cluster to have a leader. Any member may be asked.
   - Restarts nothing. The members that have to be restarted for a change to count are returned.
