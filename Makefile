@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
 PLANT ?= inventories/plant_a
 BIN := $(CURDIR)/.venv/bin
 LAB := tools/lab/enter
