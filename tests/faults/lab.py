@@ -11,6 +11,7 @@ from typing import TypeVar
 from testinfra.host import Host
 
 from tests.plant.conftest import Plant
+from tests.plant.redis_client import Client
 
 Ssh = Callable[[str], Host]
 Seen = TypeVar("Seen")
@@ -57,14 +58,10 @@ class Lab:
 
     def replication(self, name: str) -> dict[str, str]:
         """Return what a Redis says of its replication."""
-        password = self.plant.secrets["redis_admin_password"]
-        found = self.ssh(name).run(
-            "REDISCLI_AUTH=%s redis-cli --user admin --tls --cacert /etc/kojo/pki/ca.crt "
-            "--cert /etc/kojo/pki/host.crt --key /etc/kojo/pki/host.key -h %s info replication",
-            password,
-            self.plant.address(name),
+        said = Client(self.ssh(name), [], self.plant.secrets).call(
+            "admin", self.plant.address(name), "INFO", "replication"
         )
-        return dict(line.split(":", 1) for line in found.stdout.splitlines() if ":" in line)
+        return dict(line.split(":", 1) for line in said.splitlines() if ":" in line)
 
     def places(self) -> Places:
         """Return who leads now."""
