@@ -130,6 +130,8 @@ def test_a_restore_has_a_row_that_was_written_after_the_backup(backups: Backups,
         backups.as_postgres(host, "pgbackrest", *restore, recover, "restore")
         backups.as_postgres(host, "sh", "-c", f"echo local all postgres peer > {SCRATCH}/restore_hba.conf")
         backups.as_postgres(host, *server, "-l", f"{SCRATCH}/log", "-t", "90", "-o", options, "-w", "start")
+        # it answers as soon as it is consistent, which is before the last WAL is replayed
+        eventually(lambda: backups.sql(host, "select pg_is_in_recovery()", SCRATCH), lambda answer: answer == "f", 90)
         assert backups.sql(host, "table kojo_restore_test", SCRATCH) == row
     finally:
         host.run(shlex.join([*AS_POSTGRES, *server, "-m", "immediate", "-w", "stop"]))
