@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -18,14 +19,15 @@ TIMES = [(START + timedelta(seconds=second, microseconds=123_456)).isoformat() f
 
 
 @pytest.fixture(scope="module")
-def service(plant: Plant) -> httpx.Client:
-    """Return a client of the service through the virtual address, with the simulator's key."""
-    return httpx.Client(
+def service(plant: Plant) -> Iterator[httpx.Client]:
+    """Give a client of the service through the virtual address, with the simulator's key."""
+    with httpx.Client(
         base_url=f"https://{plant.vars['plant_virtual_address']}",
         verify=plant.tls(),
         timeout=15,
         headers={"Authorization": f"Bearer {plant.secrets['mes_simulator_key']}"},
-    )
+    ) as client:
+        yield client
 
 
 def take_in(service: httpx.Client, time: str) -> None:
