@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ def test_a_run_that_is_cut_stops_before_the_next_stage_and_says_where(lab: Lab, 
     with subprocess.Popen(
         [Path(sys.executable).parent / "ansible-playbook", "site.yml", "-i", plant.folder],
         cwd=ROOT,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},  # into a pipe, Ansible would tell of a stage long after it
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
