@@ -9,7 +9,8 @@ import pytest
 from testinfra.host import Host
 
 from tests.faults.lab import Lab
-from tests.plant.conftest import ROOT, Plant, host, plant
+from tests.plant.conftest import host, plant
+from tests.plant.inventory import ROOT, Plant
 
 __all__ = ["host", "lab", "plant", "podman"]
 

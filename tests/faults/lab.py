@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 from testinfra.host import Host
 
-from tests.plant.conftest import Plant
+from tests.plant.inventory import Plant
 from tests.plant.redis_client import Client
 
 Ssh = Callable[[str], Host]
-Seen = TypeVar("Seen")
-
-
-def eventually(look: Callable[[], Seen], wanted: Callable[[Seen], bool], seconds: float) -> Seen:
-    """Look until what is seen is wanted; fail with what was seen last."""
-    deadline = time.monotonic() + seconds
-    while not wanted(seen := look()):
-        assert time.monotonic() < deadline, f"after {seconds} s still: {seen}"
-        time.sleep(0.5)
-    return seen
 
 
 @dataclass(frozen=True)

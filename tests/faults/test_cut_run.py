@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 from tests.faults.conftest import Podman
-from tests.faults.lab import Lab, eventually
-from tests.plant.conftest import ROOT, Plant
+from tests.faults.lab import Lab
+from tests.plant.inventory import ROOT, Plant
+from tests.wait import eventually
 
 STAGE = "PLAY [Databases and caches]"
 NEXT_STAGE = "PLAY [Backup]"

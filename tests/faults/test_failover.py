@@ -9,8 +9,10 @@ import httpx
 import pytest
 
 from tests.faults.conftest import Podman
-from tests.faults.lab import Lab, eventually
-from tests.plant.conftest import Plant
+from tests.faults.lab import Lab
+from tests.plant import edges
+from tests.plant.inventory import Plant
+from tests.wait import eventually
 
 SENSOR = "press-1.temperature"
 START = datetime.now(UTC).replace(microsecond=0)
@@ -21,12 +23,7 @@ TIMES = [(START + timedelta(seconds=second, microseconds=123_456)).isoformat() f
 @pytest.fixture(scope="module")
 def service(plant: Plant) -> Iterator[httpx.Client]:
     """Give a client of the service through the virtual address, with the simulator's key."""
-    with httpx.Client(
-        base_url=f"https://{plant.vars['plant_virtual_address']}",
-        verify=plant.tls(),
-        timeout=15,
-        headers={"Authorization": f"Bearer {plant.secrets['mes_simulator_key']}"},
-    ) as client:
+    with edges.client(plant, key=plant.secrets["mes_simulator_key"]) as client:
         yield client
 
 

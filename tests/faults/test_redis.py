@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from testinfra.host import Host
 
-from tests.plant.conftest import ROOT, Plant
-from tests.plant.redis_client import Client, client, key, master, until
+from tests.plant.inventory import ROOT, Plant
+from tests.plant.redis_client import Client, client, key, master
+from tests.wait import eventually
 
 __all__ = ["client", "key", "master"]
 
@@ -35,22 +36,28 @@ class TestFaults:
         assert self.run(plant) == ["0"] * len(plant.groups["cache"])
 
     def assert_whole(self, client: Client, master: str) -> None:
-        until(lambda: {client.master(sentinel) for sentinel in client.addresses} == {master}, 30, "Sentinels agree")
-        replicas = [address for address in client.addresses if address != master]
-        until(lambda: all(client.role(address) == "slave" for address in replicas), 60, f"all others follow {master}")
+        sentinels, replicas = client.addresses, [address for address in client.addresses if address != master]
+        eventually(lambda: {client.master(at) for at in sentinels}, lambda seen: seen == {master}, 30)
+        eventually(lambda: {client.role(at) for at in replicas}, lambda seen: seen == {"slave"}, 60)
+
+    def another(self, client: Client, witness: str, former: str) -> str:
+        return eventually(lambda: client.master(witness), lambda seen: seen != former, 30)
+
+    def assert_read(self, client: Client, address: str, key: str, value: str) -> None:
+        eventually(lambda: client.call("app", address, "GET", key), lambda seen: seen == value, 15)
+
+    def assert_writes(self, client: Client, sentinel: str, key: str, value: str) -> None:
+        def write() -> str:
+            return client.call("app", client.master(sentinel), "SET", key, value, "EX", "600")
+
+        eventually(write, lambda seen: seen == "OK", 30)
 
     def test_a_killed_master_loses_nothing(
         self, plant: Plant, host: Callable[[str], Host], client: Client, names: dict[str, str], master: str, key: str
     ) -> None:
         assert client.call("app", master, "SET", key, "before", "EX", "600") == "OK"
         host(names[master]).check_output("systemctl kill --signal=KILL redis-server")
-        until(
-            lambda: (
-                client.call("app", client.master(client.addresses[0]), "SET", f"{key}:after", "1", "EX", "60") == "OK"
-            ),
-            30,
-            "writes again",
-        )
+        self.assert_writes(client, client.addresses[0], f"{key}:after", "1")
         now = client.master(client.addresses[0])
         assert client.call("app", now, "GET", key) == "before"
         self.assert_whole(client, now)
@@ -63,16 +70,15 @@ class TestFaults:
         frozen = host(names[master])
         witness = next(address for address in client.addresses if address != master)
         assert client.call("app", master, "SET", key, "before", "EX", "600") == "OK"
-        until(lambda: client.call("app", witness, "GET", key) == "before", 5, "replicated")
+        self.assert_read(client, witness, key, "before")
         frozen.check_output("systemctl kill --signal=STOP redis-server")
         try:
-            until(lambda: client.master(witness) != master, 30, "another master")
-            successor = client.master(witness)
-            until(lambda: client.call("app", successor, "SET", key, "after", "EX", "600") == "OK", 15, "writes again")
+            successor = self.another(client, witness, master)
+            self.assert_writes(client, witness, key, "after")
         finally:
             frozen.check_output("systemctl kill --signal=CONT redis-server")
         self.assert_whole(client, successor)
-        until(lambda: client.call("app", master, "GET", key) == "after", 15, "the old master has the new data")
+        self.assert_read(client, master, key, "after")
         self.rerun(plant)
         self.assert_whole(client, successor)
         assert client.call("app", successor, "GET", key) == "after"
@@ -84,8 +90,7 @@ class TestFaults:
         witness = next(address for address in client.addresses if address != master)
         stopped.check_output("systemctl stop redis-server")
         try:
-            until(lambda: client.master(witness) != master, 30, "another master")
-            successor = client.master(witness)
+            successor = self.another(client, witness, master)
         finally:
             stopped.check_output("systemctl start redis-server")
         self.assert_whole(client, successor)
@@ -98,7 +103,7 @@ class TestFaults:
         first = client.addresses[-1]
         if client.master(first) == first:  # the role's own choice would be right by chance
             assert client.ask("admin", first, "SENTINEL", "FAILOVER", "kojo") == "OK"
-            until(lambda: client.master(first) != first, 30, "another master")
+            self.another(client, first, first)
         master = client.master(first)
         self.assert_whole(client, master)
         assert client.call("app", master, "SET", key, "kept", "EX", "600") == "OK"
@@ -106,6 +111,6 @@ class TestFaults:
         replaced.check_output("systemctl stop redis-sentinel redis-server && rm -r /var/lib/redis/*")
         self.run(plant)
         self.assert_whole(client, master)
-        until(lambda: client.call("app", first, "GET", key) == "kept", 15, "the new host has the data")
+        self.assert_read(client, first, key, "kept")
         self.rerun(plant)
         assert client.master(first) == master

@@ -15,8 +15,8 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-INVENTORY = Path(os.environ.get("KOJO_PLANT", ROOT / "inventories/plant_a"))
+from tests.plant.inventory import ROOT, Plant
+
 CONTROL_NODE = "localhost"
 
 # what mistakes and intruders try; no conduit has them
@@ -42,9 +42,10 @@ class Probe:
 
 
 @dataclass(frozen=True)
-class Plant:
-    """The inventory, as ansible-inventory tells it."""
+class Network:
+    """What the inventory says of the plant's network."""
 
+    folder: Path
     groups: Mapping[str, list[str]]
     addresses: Mapping[str, list[str]]
     zones: Mapping[str, Mapping[str, Any]]
@@ -53,13 +54,11 @@ class Plant:
     conduits: list[dict[str, Any]]
 
     @classmethod
-    def read(cls, inventory: Path = INVENTORY) -> Plant:
-        tree = json.loads(_run("ansible-inventory", "-i", str(inventory), "--list"))
-        hosts = tree["_meta"]["hostvars"]
-        model = next(iter(hosts.values()))
-        groups = {name: group["hosts"] for name, group in tree.items() if "hosts" in group}
+    def of(cls, plant: Plant) -> Network:
+        hosts, groups, model = plant.hostvars, plant.groups, plant.vars
         gateways = [zone.get("gateway") for zone in model["plant_zones"].values()]
         return cls(
+            folder=plant.folder,
             groups={**groups, "all": list(hosts)},
             addresses={
                 name: gateways if name in groups.get("firewall", []) else [values["ansible_host"]]
@@ -111,18 +110,18 @@ class Plant:
         return next((address for address in own if ip_address(address) in ip_network(zone)), own[0])
 
 
-def measure(plant: Plant) -> dict[Probe, bool]:
+def measure(network: Network) -> dict[Probe, bool]:
     """Whether each probe got through, from every host and the control node to every address of the plant."""
     # two seconds: a busy machine may lose a first packet, and the kernel sends the next after one
-    states = probe(f"all:{CONTROL_NODE}", plant.targets(), timeout=2.0)
+    states = probe(network, f"all:{CONTROL_NODE}", network.targets(), timeout=2.0)
     return {tried: state in PASSED for tried, state in states.items() if state != "local"}
 
 
-def probe(hosts: str, targets: list[dict[str, Any]], timeout: float) -> dict[Probe, str]:
+def probe(network: Network, hosts: str, targets: list[dict[str, Any]], timeout: float) -> dict[Probe, str]:
     """What came back of each probe (module zone_probe), from all HOSTS at once."""
     arguments = {"targets": targets, "timeout": timeout, "parallel": 500}
     output = _run(
-        *("ansible", "-i", str(INVENTORY), hosts, "-f", "20"),
+        *("ansible", "-i", str(network.folder), hosts, "-f", "20"),
         *("-m", "kojo.plant.zone_probe", "-a", json.dumps(arguments)),
         ANSIBLE_LOAD_CALLBACK_PLUGINS="1",
         ANSIBLE_STDOUT_CALLBACK="ansible.posix.json",
@@ -138,12 +137,12 @@ def probe(hosts: str, targets: list[dict[str, Any]], timeout: float) -> dict[Pro
     }
 
 
-def differences(plant: Plant, measured: Mapping[Probe, bool]) -> list[str]:
+def differences(network: Network, measured: Mapping[Probe, bool]) -> list[str]:
     """A line for each probe that went otherwise than the conduits say."""
     return [
         f"{tried}: {'passed, and no conduit has it' if passed else 'dropped, and a conduit has it'}"
         for tried, passed in sorted(measured.items())
-        if passed != plant.allows(tried)
+        if passed != network.allows(tried)
     ]
 
 

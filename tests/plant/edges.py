@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import httpx
 from testinfra.host import Host
 
-from tests.plant.conftest import Plant
+from tests.plant.inventory import Plant
 
 
 def address(plant: Plant) -> str:
@@ -18,7 +17,7 @@ def address(plant: Plant) -> str:
 def client(plant: Plant, port: int = 443, key: str | None = None) -> httpx.Client:
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     return httpx.Client(
-        base_url=f"https://{address(plant)}:{port}", verify=plant.tls(), headers=headers, timeout=10, trust_env=False
+        base_url=f"https://{address(plant)}:{port}", verify=plant.tls(), headers=headers, timeout=15, trust_env=False
     )
 
 
@@ -26,14 +25,6 @@ def holders(plant: Plant, host: Callable[[str], Host]) -> list[str]:
     """The edges that have the virtual address now."""
     found = {name: host(name).check_output("ip -brief address show") for name in plant.groups["edge"]}
     return [name for name, addresses in found.items() if f" {address(plant)}/" in addresses]
-
-
-def eventually(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    """Wait for a condition, and fail with what did not come true."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        time.sleep(0.2)
 
 
 def exposure(host: Host, unit: str) -> float:

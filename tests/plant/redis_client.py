@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 from testinfra.host import Host
 
-from tests.plant.conftest import Plant
+from tests.plant.inventory import Plant
 
 REDIS, SENTINEL = 6379, 26379
 CERTIFICATE = ["--cert", "/etc/kojo/pki/host.crt", "--key", "/etc/kojo/pki/host.key"]
@@ -67,10 +66,3 @@ def master(client: Client) -> str:
 @pytest.fixture
 def key() -> str:
     return f"kojo-mes:test:{uuid.uuid4()}"
-
-
-def until(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
-        time.sleep(0.2)

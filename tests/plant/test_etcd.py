@@ -12,8 +12,8 @@ import pytest
 from testinfra.backend.base import CommandResult
 from testinfra.host import Host
 
-from tests.faults.lab import eventually
-from tests.plant.conftest import Plant
+from tests.plant.inventory import Plant
+from tests.wait import eventually
 
 CLIENTS, PEERS, METRICS = 2379, 2380, 2381
 

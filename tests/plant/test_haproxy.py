@@ -15,7 +15,7 @@ import pytest
 from testinfra.host import Host
 
 from tests.plant import edges
-from tests.plant.conftest import Plant
+from tests.plant.inventory import Plant
 
 PROBLEM = "application/problem+json"
 # asks the statistics port from the edge itself: nothing but the monitoring host may come from outside

@@ -11,7 +11,8 @@ import pytest
 from testinfra.host import Host
 
 from tests.plant import edges
-from tests.plant.conftest import Plant
+from tests.plant.inventory import Plant
+from tests.wait import eventually
 
 PROCESSES = {
     "app": ["kojo-mes-api@blue", "kojo-mes-quality"],
@@ -91,4 +92,4 @@ def test_every_equipment_is_heard_of(plant: Plant) -> None:
         young = datetime.now(UTC) - timedelta(seconds=30)
         return wanted <= {item["equipment"] for item in items if datetime.fromisoformat(item["time"]) > young}
 
-    edges.eventually(heard, 60, "a young reading of each equipment")
+    eventually(heard, bool, 60, "a young reading of each equipment")

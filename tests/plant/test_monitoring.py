@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import ssl
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,7 +14,8 @@ import httpx
 import pytest
 from testinfra.host import Host
 
-from tests.plant.conftest import Plant
+from tests.plant.inventory import Plant
+from tests.wait import eventually
 
 # docs/building.md: the port of each scraped listener, its path, and how a client proves who it is
 PASSWORD, CERTIFICATE = "password", "certificate"
@@ -74,14 +74,6 @@ print(json.dumps([
 """
 
 
-def eventually(check: Callable[[], object], wanted: object, within: float) -> None:
-    """Assert that CHECK comes to return WANTED within so many seconds."""
-    end = time.monotonic() + within
-    while (got := check()) != wanted and time.monotonic() < end:
-        time.sleep(2)
-    assert got == wanted
-
-
 def client(plant: Plant, port: int, secret: str) -> httpx.Client:
     address = plant.address(plant.groups["monitoring"][0])
     return httpx.Client(
@@ -125,7 +117,7 @@ def test_every_target_of_the_inventory_is_up(plant: Plant, prometheus: httpx.Cli
         targets = data(prometheus, "targets", state="active")["activeTargets"]
         return {(item["labels"]["job"], item["labels"]["host"]) for item in targets if item["health"] == "up"}
 
-    eventually(up, wanted, within=90)
+    eventually(up, lambda seen: seen == wanted, 90)
 
 
 def test_targets_say_where_they_are(plant: Plant, prometheus: httpx.Client) -> None:
@@ -193,7 +185,7 @@ def test_every_panel_has_data(prometheus: httpx.Client, monitor: Host) -> None:
             ]
         ]
 
-    eventually(empty, [], within=120)
+    eventually(empty, lambda seen: seen == [], 120)
 
 
 def test_dashboard_is_in_the_plants_language(plant: Plant, monitor: Host) -> None:
@@ -207,7 +199,7 @@ def test_healthy_plant_has_no_alert(prometheus: httpx.Client) -> None:
         alerts = data(prometheus, "alerts")["alerts"]
         return {item["labels"]["alertname"] for item in alerts if item["state"] == "firing"} - OF_THE_PAST
 
-    eventually(firing, {"Watchdog"}, within=180)
+    eventually(firing, lambda seen: seen == {"Watchdog"}, 180)
 
 
 def test_watchdog_reaches_alertmanager_and_the_record(alertmanager: httpx.Client, monitor: Host) -> None:
@@ -235,9 +227,9 @@ def test_alert_is_recorded_when_it_comes_and_when_it_goes(alertmanager: httpx.Cl
         return [json.loads(line)["status"] for line in lines if name in line and "試験" in line]
 
     send(now + timedelta(minutes=5))
-    eventually(recorded, ["firing"], within=60)
+    eventually(recorded, lambda seen: seen == ["firing"], 60)
     send(datetime.now(UTC))
-    eventually(recorded, ["firing", "resolved"], within=120)
+    eventually(recorded, lambda seen: seen == ["firing", "resolved"], 120)
 
 
 def test_record_lets_no_stranger_in(monitor: Host) -> None:

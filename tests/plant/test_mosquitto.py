@@ -14,7 +14,7 @@ import pytest
 from testinfra.backend.base import CommandResult
 from testinfra.host import Host
 
-from tests.plant.conftest import Plant
+from tests.plant.inventory import Plant
 
 NOT_AUTHORISED = 135
 

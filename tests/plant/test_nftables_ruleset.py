@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from testinfra.host import Host
 
-from tests.plant.conftest import ROOT, Plant
+from tests.plant.inventory import ROOT, Plant
 
 FORMER = "table inet kojo_test {\n\tchain seen {\n\t\tcounter accept\n\t}\n}\n"
 WANTED = "table inet kojo_test {\n\tchain seen {\n\t\ttcp dport { 22 } counter accept # nft lists no braces\n\t}\n}\n"

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import pytest
 from testinfra.host import Host
 
-from tests.faults.lab import eventually
-from tests.plant.conftest import Plant
+from tests.plant.inventory import Plant
+from tests.wait import eventually
 
 # the unit has the group that reads the host's key, the user hasn't
 AS_POSTGRES = ["runuser", "-u", "postgres", "-g", "postgres", "-G", "kojo-tls", "--"]

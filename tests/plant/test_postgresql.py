@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pytest
 from testinfra.host import Host
 
-from tests.plant.conftest import Plant
+from tests.plant.inventory import Plant
 
 PORT, REST = 5432, 8008
 LOGIN_ROLES = {"kojo_owner", "kojo_app", "kojo_read", "kojo_audit"}

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from tests.plant.conftest import ROOT, Plant
-from tests.plant.redis_client import CERTIFICATE, REDIS, SENTINEL, TLS, Client, client, key, master, until
+from tests.plant.inventory import ROOT, Plant
+from tests.plant.redis_client import CERTIFICATE, REDIS, SENTINEL, TLS, Client, client, key, master
+from tests.wait import eventually
 
 __all__ = ["client", "key", "master"]
 SCRATCH = "kojo-test"
@@ -46,7 +47,7 @@ def test_a_write_on_the_master_is_on_every_replica(client: Client, master: str, 
     replicas = [address for address in client.addresses if address != master]
     assert client.call("app", master, "SET", key, "written", "EX", "60") == "OK"
     for replica in replicas:
-        until(lambda at=replica: client.call("app", at, "GET", key) == "written", 5, f"{key} on {replica}")  # type: ignore[misc]
+        eventually(lambda at=replica: client.call("app", at, "GET", key) == "written", bool, 5, f"{key} on {replica}")  # type: ignore[misc]
         assert "READONLY" in client.call("app", replica, "SET", key, "by a replica")
 
 

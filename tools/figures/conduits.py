@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from tests.plant.conduit_matrix import Plant, differences, measure
-from tools.figures.common import emit, running_plant
+from tests.plant.conduit_matrix import Network, differences, measure
+from tests.plant.inventory import load_plant
+from tools.figures.common import emit, inventory, running_plant
 
 BAR = 0
 UNIT = "differences"
@@ -11,9 +12,9 @@ UNIT = "differences"
 
 def main() -> None:
     with running_plant():
-        plant = Plant.read()
-        measured = measure(plant)
-    found = differences(plant, measured)
+        network = Network.of(load_plant(inventory()))
+        measured = measure(network)
+    found = differences(network, measured)
     print(f"{len(measured)} paths tried, {sum(measured.values())} passed")
     for line in found:
         print(line)

@@ -15,7 +15,7 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from tests.plant.conftest import Plant, load_plant
+from tests.plant.inventory import Plant, load_plant
 from tools.figures.common import ROOT, Unmeasurable, answers, emit, inventory, running_plant
 
 BAR = 6

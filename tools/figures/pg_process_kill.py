@@ -11,8 +11,10 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import testinfra
 
-from tests.faults.lab import Lab, eventually
-from tests.plant.conftest import Plant, connection, load_plant, under_test
+from tests.faults.lab import Lab
+from tests.plant import edges
+from tests.plant.inventory import Plant, connection, load_plant, under_test
+from tests.wait import eventually
 from tools.figures.common import emit
 
 BAR = 10
@@ -37,12 +39,7 @@ class Writers:
         self.threads = [threading.Thread(target=self._write) for _ in range(CLIENTS)]
 
     def client(self) -> httpx.Client:
-        return httpx.Client(
-            base_url=f"https://{self.plant.vars['plant_virtual_address']}",
-            verify=self.plant.tls(),
-            timeout=15,
-            headers={"Authorization": f"Bearer {self.plant.secrets['mes_simulator_key']}"},
-        )
+        return edges.client(self.plant, key=self.plant.secrets["mes_simulator_key"])
 
     def _write(self) -> None:
         with self.client() as client:
