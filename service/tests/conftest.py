@@ -63,6 +63,7 @@ def environment(postgres: servers.Postgres, database: str, redis_port: int = 1) 
         "KOJO_MES_REDIS_PASSWORD": servers.PASSWORD,
         "KOJO_MES_SENTINEL_PASSWORD": servers.PASSWORD,
         "KOJO_MES_API_KEYS": json.dumps(KEYS),
+        "KOJO_MES_TOKEN_SECRET": servers.PASSWORD,
         "KOJO_MES_PLANT_FILE": str(PLANT_FILE),
     }
 

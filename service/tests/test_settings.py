@@ -28,6 +28,7 @@ def production(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.Monkey
     monkeypatch.setenv("KOJO_MES_DATABASE_HOSTS", "10.0.0.1:5432,db2:5433")
     monkeypatch.setenv("KOJO_MES_REDIS_SENTINELS", "10.0.0.1:26379")
     monkeypatch.setenv("KOJO_MES_API_KEYS", json.dumps(KEYS))
+    monkeypatch.setenv("KOJO_MES_TOKEN_SECRET", STRONG)
     return monkeypatch
 
 

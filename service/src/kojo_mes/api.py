@@ -12,12 +12,12 @@ from fastapi.routing import APIRoute
 import kojo_mes
 from kojo_mes.health import endpoints as health
 from kojo_mes.health import service as health_service
+from kojo_mes.identity.authority import Directory
 from kojo_mes.kit import metrics, problems
 from kojo_mes.kit.cache import Cache
 from kojo_mes.kit.database import Database
 from kojo_mes.kit.logging import get
 from kojo_mes.kit.middleware import LimitBody, Observe
-from kojo_mes.kit.security import KeyRing
 from kojo_mes.kit.settings import ApiSettings
 from kojo_mes.lines import endpoints as lines
 from kojo_mes.readings import endpoints as readings
@@ -55,7 +55,8 @@ def create_app(settings: ApiSettings) -> FastAPI:
         lifespan=lifespan,
         generate_unique_id_function=_operation_id,
     )
-    app.state.keys = KeyRing(settings.api_keys)
+    app.state.fingerprint_key = settings.key_for("idempotency")
+    app.state.authority = Directory(settings.api_keys)
     app.state.silence_limit = settings.silence_limit
     problems.install(app)
     for router in (lines.router, readings.router, health.router, metrics.router):

@@ -1,77 +1,102 @@
-"""Who asks: API keys as bearer tokens. The settings hold only their hashes."""
+"""Who asks, and whether they may. Who is known, and what they may, the authority tells (identity/authority.py)."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Literal, Protocol
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from kojo_mes.kit.problems import Problem
-from kojo_mes.kit.settings import ApiKey, Role
+from kojo_mes.kit.settings import ApiKey
 
-bearer = HTTPBearer(auto_error=False, description="API key")
+bearer = HTTPBearer(auto_error=False, description="access token of a person, or API key of a device")
 
 
 class Permission(StrEnum):
-    READ = "read"
-    SEND_READINGS = "send-readings"
+    """One operation each, `<domain>:<verb>`. Who has it: identity/matrix.py."""
 
-
-PERMISSIONS = {
-    Role.DEVICE: {Permission.READ, Permission.SEND_READINGS},
-    Role.OPERATOR: {Permission.READ},
-}
+    # lines and readings
+    LINES_READ = "lines:read"
+    READINGS_READ = "readings:read"
+    READINGS_SEND = "readings:send"
 
 
 @dataclass(frozen=True)
-class Client:
+class Actor:
+    """Whoever does something, by value: what is recorded of them stays true when they change."""
+
+    kind: Literal["person", "device", "system"]
+    id: str
     name: str
-    role: Role
+    roles: frozenset[str]
+    request_id: str
+    session_id: str | None = None
+
+
+class Authority(Protocol):
+    async def actor(self, request: Request, credential: str) -> Actor | None:
+        """The holder of a credential, or None when it isn't one (any more)."""
+
+    def allows(self, actor: Actor, permission: Permission) -> bool: ...
+
+    async def refused(self, request: Request, actor: Actor, permission: Permission) -> None:
+        """Records that an actor asked for what it may not."""
 
 
 class KeyRing:
+    """API keys of the settings, which hold only their hashes."""
+
     def __init__(self, keys: dict[str, ApiKey]) -> None:
         self._keys = keys
 
-    def client(self, token: str) -> Client | None:
+    def holder(self, token: str) -> tuple[str, ApiKey] | None:
         """Compares with every key, in constant time: a wrong guess learns nothing from the clock."""
         digest = hashlib.sha256(token.encode()).hexdigest()
         found = None
         for name, key in self._keys.items():
             if hmac.compare_digest(digest, key.sha256):
-                found = Client(name, key.role)
+                found = name, key
         return found
 
 
-def permitted(permission: Permission) -> Callable[..., Client]:
-    """Dependency: the authenticated client, if it may."""
-
-    def authenticate(
-        request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
-    ) -> Client:
-        keys: KeyRing = request.app.state.keys
-        client = keys.client(credentials.credentials) if credentials else None
-        if client is None:
-            raise Problem(
-                HTTPStatus.UNAUTHORIZED,
-                "unauthenticated",
-                "A valid API key is needed",
-                "Send it as `Authorization: Bearer <key>`.",
-                headers={"WWW-Authenticate": "Bearer"},
-            )
-        if permission not in PERMISSIONS[client.role]:
-            raise Problem(HTTPStatus.FORBIDDEN, "not-permitted", f"The role {client.role} may not {permission}")
-        return client
-
-    return authenticate
+def unauthenticated(title: str = "A valid access token or API key is needed") -> Problem:
+    return Problem(
+        HTTPStatus.UNAUTHORIZED,
+        "unauthenticated",
+        title,
+        "Send it as `Authorization: Bearer <token>`.",
+        headers={"WWW-Authenticate": "Bearer"},
+    )
 
 
-Reader = Annotated[Client, Depends(permitted(Permission.READ))]
-Sender = Annotated[Client, Depends(permitted(Permission.SEND_READINGS))]
+async def authenticated(
+    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
+) -> Actor:
+    """Dependency: whoever asks, whatever they may. For what everybody may do with their own account."""
+    authority: Authority = request.app.state.authority
+    actor = await authority.actor(request, credentials.credentials) if credentials else None
+    if actor is None:
+        raise unauthenticated()
+    return actor
+
+
+def permitted(permission: Permission) -> Callable[..., Awaitable[Actor]]:
+    """Dependency: the authenticated actor, if it may. A refusal is an audit entry."""
+
+    async def authorise(request: Request, actor: Annotated[Actor, Depends(authenticated)]) -> Actor:
+        authority: Authority = request.app.state.authority
+        if not authority.allows(actor, permission):
+            await authority.refused(request, actor, permission)
+            roles = ", ".join(sorted(actor.roles)) or "no role"
+            raise Problem(HTTPStatus.FORBIDDEN, "not-permitted", f"{actor.name} ({roles}) may not {permission}")
+        return actor
+
+    authorise.permission = permission  # type: ignore[attr-defined]  # the test of the matrix walks the routes by it
+    return authorise

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import hmac
 import os
 import re
+import secrets
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -29,6 +31,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "KOJO_MES_"
 SHORTEST_SECRET = 16
+EPHEMERAL = secrets.token_bytes(32)
 
 
 class Environment(StrEnum):
@@ -206,7 +209,13 @@ class ListenSettings(Settings):
 
 class ApiSettings(WriterSettings, RedisSettings, ListenSettings):
     api_keys: Annotated[Json[dict[str, ApiKey]], NoDecode]
+    token_secret: Secret = None
     silence_limit: PositiveFloat = 60.0
+
+    def key_for(self, purpose: str) -> bytes:
+        """32 bytes of the token secret for one purpose alone. A developer's plant without one forgets at its end."""
+        secret = self.token_secret.get_secret_value().encode() if self.token_secret else EPHEMERAL
+        return hmac.digest(secret, purpose.encode(), "sha256")
 
 
 class ExporterSettings(ReaderSettings, ListenSettings):

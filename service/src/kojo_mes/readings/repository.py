@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from psycopg import AsyncConnection
 from sqlalchemy import Connection, Row, select, text
@@ -13,18 +13,6 @@ from kojo_mes.kit.database import ReadSession, WriteSession
 from kojo_mes.readings.models import Reading
 
 MONTHS_AHEAD = 3
-
-# The row is written on a replay too. Its COMMIT then waits for the synchronous standby like the first one's, so that
-# a replay can't acknowledge what only the old primary knows.
-CLAIM = text("""
-    INSERT INTO mes.idempotency_key (client, key, request_hash) VALUES (:client, :key, :request_hash)
-    ON CONFLICT (client, key) DO UPDATE SET asked_at = now()
-    RETURNING request_hash, response
-""")
-REMEMBER = text("""
-    UPDATE mes.idempotency_key SET response = CAST(:response AS jsonb) WHERE client = :client AND key = :key
-""")
-FORGET = text("DELETE FROM mes.idempotency_key WHERE created_at < now() - CAST(:age AS interval)")
 
 SENSORS = text("""
     SELECT sensor.id, sensor.name, sensor.measurement
@@ -105,30 +93,11 @@ TOTALS = text("""
 """)
 
 
-class Claim(NamedTuple):
-    request_hash: bytes
-    response: dict[str, Any] | None
-
-
 class Staged(NamedTuple):
     sensor_id: int
     time: datetime
     value: float
     quality: str
-
-
-async def claim(session: WriteSession, client: str, key: str, request_hash: bytes) -> Claim:
-    """Waits for a transaction that holds the same key; its answer, if it has one, is the answer."""
-    row = (await session.execute(CLAIM, {"client": client, "key": key, "request_hash": request_hash})).one()
-    return Claim(bytes(row.request_hash), row.response)
-
-
-async def remember(session: WriteSession, client: str, key: str, response: str) -> None:
-    await session.execute(REMEMBER, {"client": client, "key": key, "response": response})
-
-
-async def forget_keys(session: WriteSession, age: timedelta) -> None:
-    await session.execute(FORGET, {"age": age})
 
 
 async def sensors(session: ReadSession, names: Iterable[str]) -> Sequence[Row[tuple[int, str, str]]]:

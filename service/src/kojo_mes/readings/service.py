@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 
+from fastapi import Response
+
+from kojo_mes.kit import idempotency
 from kojo_mes.kit.cache import Cache
 from kojo_mes.kit.database import Database, ReadSession, WriteSession
 from kojo_mes.kit.metrics import READINGS
 from kojo_mes.kit.problems import Fault, Problem, invalid
+from kojo_mes.kit.writes import Write
 from kojo_mes.lines.plant import Measurement, measurement_fault
 from kojo_mes.readings import repository
 from kojo_mes.readings.schemas import Batch, Latest, LatestReading, Page, ReadingIn, ReadingOut, Receipt
@@ -18,38 +21,28 @@ from kojo_mes.readings.schemas import Batch, Latest, LatestReading, Page, Readin
 OLDEST = timedelta(days=27)  # the month before is always there to hold it (migration 0002)
 CLOCK_TOLERANCE = timedelta(seconds=60)
 LATE = timedelta(seconds=60)
-KEY_LIFETIME = timedelta(days=30)  # longer than the oldest reading that is taken
 LONGEST_RANGE = timedelta(days=31)
 CACHE_KEY, CACHE_MILLISECONDS = "latest", 500
 
 
-async def take_in(database: Database, client: str, key: str, body: bytes, batch: Batch) -> tuple[Receipt, bool]:
-    """The receipt, and whether it repeats an earlier one. All readings are stored, or none."""
+async def take_in(write: Write, batch: Batch) -> Response:
+    """A receipt. All readings are stored, or none."""
     refuse_impossible_times(batch.readings, datetime.now(UTC))
-    request_hash = hashlib.sha256(body).digest()
+    receipt: Receipt | None = None
 
-    async def work(session: WriteSession) -> tuple[Receipt, bool]:
-        claim = await repository.claim(session, client, key, request_hash)
-        if claim.request_hash != request_hash:
-            raise Problem(
-                HTTPStatus.UNPROCESSABLE_ENTITY,
-                "idempotency-key-reused",
-                "This Idempotency-Key was used for another request",
-                "Give each new batch a key of its own; repeat a key only with the same body.",
-            )
-        if claim.response is not None:
-            return Receipt.model_validate(claim.response), True
+    async def work(session: WriteSession) -> Receipt:
+        nonlocal receipt
         accepted = await repository.store(session, await _staged(session, batch.readings), LATE)
         received = len(batch.readings)
         receipt = Receipt(received=received, accepted=accepted, duplicates=received - accepted)
-        await repository.remember(session, client, key, receipt.model_dump_json())
-        return receipt, False
+        return receipt
 
-    receipt, replayed = await database.write(work, repeatable=True)
-    if not replayed:
+    # a gateway whose batch is still being stored waits for its answer: there is nothing else that it could do
+    response = await write.run(work, patient=True)
+    if receipt and "Idempotency-Replayed" not in response.headers:
         READINGS.labels("accepted").inc(receipt.accepted)
         READINGS.labels("duplicate").inc(receipt.duplicates)
-    return receipt, replayed
+    return response
 
 
 def refuse_impossible_times(readings: list[ReadingIn], now: datetime) -> None:
@@ -127,7 +120,4 @@ async def housekeeping(database: Database) -> None:
     """Partitions for the months ahead, and keys that no sender can need any more."""
     await database.write(repository.make_partitions_ahead, repeatable=True)
 
-    async def forget(session: WriteSession) -> None:
-        await repository.forget_keys(session, KEY_LIFETIME)
-
-    await database.write(forget, repeatable=True)
+    await database.write(idempotency.forget, repeatable=True)

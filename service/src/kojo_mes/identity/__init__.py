@@ -1,0 +1,1 @@
+"""Identity: people, job roles, devices; who may do what."""

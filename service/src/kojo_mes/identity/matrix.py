@@ -1,0 +1,36 @@
+"""The matrix of operations and roles, as data. What isn't here is denied."""
+
+from __future__ import annotations
+
+from kojo_mes.identity.roles import JobRole
+from kojo_mes.kit.security import Permission
+from kojo_mes.kit.settings import Role
+
+OPERATOR = JobRole.OPERATOR
+LINE_LEADER = JobRole.LINE_LEADER
+MAINTENANCE = JobRole.MAINTENANCE
+INSPECTOR = JobRole.QUALITY_INSPECTOR
+QUALITY = JobRole.QUALITY_MANAGER
+MANUFACTURING = JobRole.MANUFACTURING_LEAD
+DEVOPS = JobRole.DEVOPS_LEAD
+AUDITOR = JobRole.AUDITOR
+ADMINISTRATOR = JobRole.ADMINISTRATOR
+EVERYBODY = frozenset(JobRole)
+
+# a row an operation; each domain keeps its own rows together
+OPERATIONS: dict[Permission, frozenset[JobRole]] = {
+    # lines and readings
+    Permission.LINES_READ: EVERYBODY,
+    Permission.READINGS_READ: EVERYBODY,
+    Permission.READINGS_SEND: frozenset(),  # machines only
+}
+
+ALLOWED: dict[JobRole, frozenset[Permission]] = {
+    role: frozenset(permission for permission, roles in OPERATIONS.items() if role in roles) for role in JobRole
+}
+
+# what machines may: devices of the plant, and the API keys of the settings
+MACHINES: dict[Role, frozenset[Permission]] = {
+    Role.DEVICE: frozenset({Permission.LINES_READ, Permission.READINGS_READ, Permission.READINGS_SEND}),
+    Role.OPERATOR: frozenset({Permission.LINES_READ, Permission.READINGS_READ}),
+}
