@@ -15,26 +15,16 @@ from itertools import pairwise
 from statistics import fmean
 
 # Mean and standard deviation of the relative range w = R/σ of n normal values; Montgomery, appendix VI.
-D2 = dict(
-    enumerate(
-        map(
-            float,
-            "1.128 1.693 2.059 2.326 2.534 2.704 2.847 2.970 3.078 3.173 3.258 3.336 3.407 3.472 3.532 3.588 3.640 3.689"
-            " 3.735 3.778 3.819 3.858 3.895 3.931".split(),
-        ),
-        start=2,
-    )
-)
-D3 = dict(
-    enumerate(
-        map(
-            float,
-            "0.853 0.888 0.880 0.864 0.848 0.833 0.820 0.808 0.797 0.787 0.778 0.770 0.763 0.756 0.750 0.744 0.739 0.734"
-            " 0.729 0.724 0.720 0.716 0.712 0.708".split(),
-        ),
-        start=2,
-    )
-)
+# fmt: off
+D2 = dict(enumerate((
+    1.128, 1.693, 2.059, 2.326, 2.534, 2.704, 2.847, 2.970, 3.078, 3.173, 3.258, 3.336,
+    3.407, 3.472, 3.532, 3.588, 3.640, 3.689, 3.735, 3.778, 3.819, 3.858, 3.895, 3.931,
+), start=2))
+D3 = dict(enumerate((
+    0.853, 0.888, 0.880, 0.864, 0.848, 0.833, 0.820, 0.808, 0.797, 0.787, 0.778, 0.770,
+    0.763, 0.756, 0.750, 0.744, 0.739, 0.734, 0.729, 0.724, 0.720, 0.716, 0.712, 0.708,
+), start=2))
+# fmt: on
 LARGEST_SUBGROUP = max(D2)
 MOVING_RANGE_SPAN = 2
 FEWEST_BASELINE_POINTS = 20  # Montgomery 6.2.1: trial limits from 20 to 25 subgroups
