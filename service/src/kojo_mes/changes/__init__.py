@@ -1,0 +1,1 @@
+"""Change requests: asked for, approved by two people in two roles, used once."""
