@@ -12,6 +12,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
+from kojo_mes.audit.repository import make_partitions as make_audit_partitions
 from kojo_mes.kit.orm import SCHEMA
 from kojo_mes.kit.settings import MigrationSettings
 from kojo_mes.lines.plant import Plant
@@ -64,4 +65,6 @@ def _migrate(connection: Connection, plant: Plant, target: str, dry_run: bool) -
         changes.append(f"plant: {rows} rows of lines, equipment and sensors")
     if made := make_partitions(connection):
         changes.append(f"readings: {made} partitions")
+    if made := make_audit_partitions(connection):
+        changes.append(f"audit: {made} partitions")
     return changes
