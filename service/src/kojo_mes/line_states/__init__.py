@@ -1,0 +1,1 @@
+"""What state a line is in, from when to when, and why."""

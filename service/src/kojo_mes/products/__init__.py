@@ -1,0 +1,1 @@
+"""Products and their ideal cycle times on each line."""

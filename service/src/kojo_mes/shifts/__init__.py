@@ -1,0 +1,1 @@
+"""The shift calendar: patterns, their shifts, and exceptions."""
