@@ -23,6 +23,15 @@ OPERATIONS: dict[Permission, frozenset[JobRole]] = {
     Permission.LINES_READ: EVERYBODY,
     Permission.READINGS_READ: EVERYBODY,
     Permission.READINGS_SEND: frozenset(),  # machines only
+    # signatures and changes
+    Permission.SIGNATURES_READ: EVERYBODY,
+    Permission.CHANGES_READ: EVERYBODY,
+    Permission.CHANGES_REQUEST: frozenset({LINE_LEADER, MAINTENANCE, QUALITY, MANUFACTURING, DEVOPS}),
+    Permission.CHANGES_DECIDE: frozenset({QUALITY, MANUFACTURING, DEVOPS}),
+    Permission.CHANGES_BREAK_GLASS: frozenset({QUALITY, MANUFACTURING, DEVOPS}),
+    Permission.CHANGES_REVIEW: frozenset({QUALITY, MANUFACTURING, DEVOPS}),
+    Permission.CHANGES_AUTHORISATION: frozenset({QUALITY, MANUFACTURING, DEVOPS, AUDITOR}),
+    Permission.CHANGES_USE: frozenset(),  # the change gate's
 }
 
 ALLOWED: dict[JobRole, frozenset[Permission]] = {
@@ -33,4 +42,5 @@ ALLOWED: dict[JobRole, frozenset[Permission]] = {
 MACHINES: dict[Role, frozenset[Permission]] = {
     Role.DEVICE: frozenset({Permission.LINES_READ, Permission.READINGS_READ, Permission.READINGS_SEND}),
     Role.OPERATOR: frozenset({Permission.LINES_READ, Permission.READINGS_READ}),
+    Role.GATE: frozenset({Permission.CHANGES_AUTHORISATION, Permission.CHANGES_USE}),
 }

@@ -85,8 +85,9 @@ class Database:
             pool_use_lifo=True,
         )
         event.listen(self._engine.sync_engine, "handle_error", _read_only_is_disconnect)
-        self._readers = async_sessionmaker(self._engine, class_=ReadSession, expire_on_commit=False)
-        self._writers = async_sessionmaker(self._engine, class_=WriteSession, expire_on_commit=False)
+        info = {"settings": settings}  # rules of the plant, for work that knows nothing but its session
+        self._readers = async_sessionmaker(self._engine, class_=ReadSession, expire_on_commit=False, info=info)
+        self._writers = async_sessionmaker(self._engine, class_=WriteSession, expire_on_commit=False, info=info)
         self._abandoned: set[asyncio.Task[Any]] = set()
 
     async def read(self, work: Callable[[ReadSession], Awaitable[T]], *, deadline: float | None = None) -> T:

@@ -27,6 +27,16 @@ class Permission(StrEnum):
     READINGS_READ = "readings:read"
     READINGS_SEND = "readings:send"
 
+    # signatures and changes
+    SIGNATURES_READ = "signatures:read"
+    CHANGES_READ = "changes:read"
+    CHANGES_REQUEST = "changes:request"
+    CHANGES_DECIDE = "changes:decide"
+    CHANGES_BREAK_GLASS = "changes:break-glass"
+    CHANGES_REVIEW = "changes:review"
+    CHANGES_AUTHORISATION = "changes:authorisation"
+    CHANGES_USE = "changes:use"
+
 
 @dataclass(frozen=True)
 class Actor:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NamedTuple, TypeVar
+from zoneinfo import ZoneInfo
 
 from psycopg.conninfo import make_conninfo
 from pydantic import (
@@ -45,6 +46,7 @@ class Role(StrEnum):
 
     DEVICE = "device"  # sends readings, and reads
     OPERATOR = "operator"  # reads
+    GATE = "gate"  # asks whether a change is authorised, and uses it up
 
 
 class Endpoint(NamedTuple):
@@ -207,7 +209,33 @@ class ListenSettings(Settings):
     listen_port: Annotated[int, Field(gt=0, lt=65536)] | None = None  # each process has its own by default
 
 
-class ApiSettings(WriterSettings, RedisSettings, ListenSettings):
+class ClockCheck(StrEnum):
+    """Before a signature is given its time."""
+
+    KERNEL = "kernel"  # the kernel's clock is disciplined, and surely right within the limit
+    OFF = "off"  # signatures then say that their clock was unchecked
+
+
+def _time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, OSError, ValueError):
+        raise ValueError(f"{value!r} is not a time zone's name, like Asia/Tokyo") from None
+    return value
+
+
+class SigningSettings(Settings):
+    """Of electronic signatures, and of changes that can't wait for them. Durations in seconds."""
+
+    time_zone: Annotated[str, AfterValidator(_time_zone)] = "UTC"
+    clock_check: ClockCheck = ClockCheck.KERNEL
+    clock_limit: PositiveFloat = 1.0
+    signing_idle_timeout: PositiveFloat = 600.0
+    break_glass_validity: PositiveFloat = 4 * 3600.0
+    break_glass_review: PositiveFloat = 24 * 3600.0
+
+
+class ApiSettings(WriterSettings, RedisSettings, ListenSettings, SigningSettings):
     api_keys: Annotated[Json[dict[str, ApiKey]], NoDecode]
     token_secret: Secret = None
     silence_limit: PositiveFloat = 60.0
