@@ -169,8 +169,8 @@ def test_the_application_gives_no_row_its_number_time_or_place(
     with postgres.connect(database, "kojo_app") as connection, pytest.raises(refused):
         connection.execute(
             sql.SQL(
-                "INSERT INTO mes.audit_event (source, actor_kind, actor_id, actor_name, actor_roles, action, record_type,"
-                " record_id, {}) VALUES ('service', 'person', 'x', 'x', '{{}}', 'x', 'x', 'x', {})"
+                "INSERT INTO mes.audit_event (source, actor_kind, actor_id, actor_name, actor_roles, action,"
+                " record_type, record_id, {}) VALUES ('service', 'person', 'x', 'x', '{{}}', 'x', 'x', 'x', {})"
             ).format(sql.Identifier(column), sql.SQL(value))
         )
 
