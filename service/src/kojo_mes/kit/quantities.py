@@ -1,0 +1,52 @@
+"""Quantities of material: exact decimals with a unit, never binary fractions."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, PlainSerializer
+
+DIGITS, DECIMALS = 18, 6
+
+
+class Unit(StrEnum):
+    """Of measure: pieces, and the SI's kg, g, t, l, ml, m, m²."""
+
+    PIECES = "pcs"
+    KILOGRAM = "kg"
+    GRAM = "g"
+    TONNE = "t"
+    LITRE = "l"
+    MILLILITRE = "ml"
+    METRE = "m"
+    SQUARE_METRE = "m2"
+
+
+def plain(value: Decimal) -> str:
+    """Without exponent and trailing zeros: equal quantities are equal texts."""
+    return f"{value.normalize():f}"
+
+
+# sums and remainders: 0 is possible
+Amount = Annotated[Decimal, PlainSerializer(plain, return_type=str)]
+Quantity = Annotated[
+    Decimal,
+    Field(
+        gt=0,
+        max_digits=DIGITS,
+        decimal_places=DECIMALS,
+        allow_inf_nan=False,
+        description=f"more than 0, {DECIMALS} decimals at most; send it as a string to keep it exact",
+        examples=["12.5"],
+    ),
+    PlainSerializer(plain, return_type=str),
+]
+
+
+def whole_if_pieces(quantity: Decimal, unit: Unit) -> str | None:
+    """What is wrong, if half a piece is asked for."""
+    if unit is Unit.PIECES and quantity != quantity.to_integral_value():
+        return "pieces are whole"
+    return None
