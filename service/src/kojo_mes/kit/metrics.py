@@ -16,6 +16,8 @@ REQUESTS_RUNNING = Gauge("manufacturing_api_requests_in_progress", "Requests tha
 DATABASE_UP = Gauge("manufacturing_db_up", "1 when the last write to the database was committed, else 0")
 REDIS_UP = Gauge("manufacturing_redis_up", "1 when the last call of Redis was answered, else 0")
 READINGS = Counter("manufacturing_readings_total", "Readings sent to this process, by what became of them", ["outcome"])
+BREAK_GLASS_UNREVIEWED = Gauge("kojo_mes_break_glass_unreviewed", "Changes by break-glass that wait for their review")
+BREAK_GLASS_OVERDUE = Gauge("kojo_mes_break_glass_review_overdue", "Of them, those whose review is overdue")
 
 router = APIRouter(include_in_schema=False)
 

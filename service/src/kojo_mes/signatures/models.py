@@ -22,7 +22,7 @@ class SignatureRow(Base):
     record_digest: Mapped[bytes]
     meaning: Mapped[str]
     signer_id: Mapped[str]
-    username: Mapped[str]
+    user_name: Mapped[str]
     printed_name: Mapped[str]
     role: Mapped[str]
     signed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))

@@ -26,7 +26,7 @@ class Meaning(StrEnum):
 class Authentication(StrEnum):
     """Which components were given at the signing, 21 CFR 11.200(a)(1)."""
 
-    USERNAME_AND_PASSWORD = "username-and-password"  # noqa: S105  # a name, not a secret
+    USER_NAME_AND_PASSWORD = "user-name-and-password"  # noqa: S105  # a name, not a secret
     PASSWORD = "password"  # noqa: S105
 
 
@@ -46,7 +46,7 @@ class Credentials(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    username: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
+    user_name: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
         default=None,
         description="needed for a session's first signature and after a pause; else the password is enough",
         examples=["aiko.tanaka"],
@@ -74,7 +74,7 @@ class Signature(BaseModel):
     )
     meaning: Meaning
     signer_id: str = Field(description="belongs to one person for ever (11.100)")
-    username: str = Field(examples=["aiko.tanaka"])
+    user_name: str = Field(examples=["aiko.tanaka"])
     printed_name: str = Field(description="as it was at the signing", examples=["田中 愛子"])
     role: JobRole
     signed_at: AwareDatetime = Field(description="UTC, the database server's clock")

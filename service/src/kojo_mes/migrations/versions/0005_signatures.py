@@ -16,13 +16,13 @@ CREATE TABLE mes.signature (
     record_digest bytea NOT NULL CHECK (octet_length(record_digest) = 32),
     meaning text NOT NULL CHECK (meaning IN ('authorship', 'review', 'approval', 'rejection', 'release', 'disposition',
                                              'verification', 'responsibility')),
-    signer_id text NOT NULL CHECK (signer_id <> ''),
-    username text NOT NULL CHECK (username <> ''),
+    signer_id text NOT NULL REFERENCES mes.person,
+    user_name text NOT NULL CHECK (user_name <> ''),
     printed_name text NOT NULL CHECK (btrim(printed_name) <> ''),
     role text NOT NULL CHECK (role <> ''),
     signed_at timestamptz NOT NULL,
     time_zone text NOT NULL CHECK (time_zone <> ''),
-    authentication text NOT NULL CHECK (authentication IN ('username-and-password', 'password')),
+    authentication text NOT NULL CHECK (authentication IN ('user-name-and-password', 'password')),
     clock_status text NOT NULL CHECK (clock_status IN ('synchronised', 'unchecked')),
     clock_error double precision CHECK (clock_error >= 0),
     session_id text NOT NULL,
@@ -50,6 +50,22 @@ ALTER TABLE mes.signature ENABLE ALWAYS TRIGGER append_only;
 ALTER TABLE mes.signature ENABLE ALWAYS TRIGGER no_truncate;
 SELECT mes.audit_table('mes.signature');
 
+-- Nobody signs in a role that isn't theirs, by whatever way the row comes (11.10(g)).
+CREATE FUNCTION mes.signature_in_role() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM mes.role_grant JOIN mes.person ON person.id = role_grant.person_id
+                   WHERE person_id = NEW.signer_id AND role = NEW.role AND revoked_at IS NULL
+                     AND deactivated_at IS NULL) THEN
+        RAISE integrity_constraint_violation USING
+            MESSAGE = format('%s does not hold the role %s', NEW.signer_id, NEW.role),
+            CONSTRAINT = 'signature_in_role';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER in_role BEFORE INSERT ON mes.signature FOR EACH ROW EXECUTE FUNCTION mes.signature_in_role();
+ALTER TABLE mes.signature ENABLE ALWAYS TRIGGER in_role;
+
 GRANT SELECT, INSERT ON mes.signature TO kojo_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON mes.signing_session TO kojo_app;
 GRANT SELECT ON mes.signature TO kojo_read, kojo_audit;
@@ -62,7 +78,7 @@ CREATE TABLE mes.change_request (
     revision integer NOT NULL CHECK (revision > 0),
     state text NOT NULL CHECK (state IN ('draft', 'submitted', 'approved', 'rejected', 'expired', 'withdrawn', 'used',
                                          'closed')),
-    requester_id text NOT NULL,
+    requester_id text NOT NULL REFERENCES mes.person,
     requester_name text NOT NULL,
     created_at timestamptz NOT NULL,
     changed_at timestamptz NOT NULL,
@@ -238,7 +254,7 @@ GRANT SELECT ON mes.change_request, mes.change_revision TO kojo_read, kojo_audit
 DOWN = """
 ALTER TABLE mes.change_request DROP CONSTRAINT change_request_has_content;
 DROP TABLE mes.change_revision, mes.change_request, mes.signing_session, mes.signature;
-DROP FUNCTION mes.change_request_moves();
+DROP FUNCTION mes.change_request_moves(), mes.signature_in_role();
 """
 
 
