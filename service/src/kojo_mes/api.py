@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 import kojo_mes
+from kojo_mes.audit import sealer
 from kojo_mes.health import endpoints as health
 from kojo_mes.health import service as health_service
 from kojo_mes.identity.authority import Directory
+from kojo_mes.identity.tokens import AccessTokens
 from kojo_mes.kit import metrics, problems
 from kojo_mes.kit.cache import Cache
 from kojo_mes.kit.database import Database
+from kojo_mes.kit.keys import Signer
 from kojo_mes.kit.logging import get
 from kojo_mes.kit.middleware import LimitBody, Observe
 from kojo_mes.kit.settings import ApiSettings
@@ -37,6 +41,11 @@ def create_app(settings: ApiSettings) -> FastAPI:
             asyncio.create_task(health_service.watch(database)),
             asyncio.create_task(_keep_house(database)),
         ]
+        if settings.seal_key_file:
+            signer = Signer.of_file(settings.seal_key_file)
+            background.append(asyncio.create_task(sealer.run(database, signer, settings.seal_directory)))
+        else:
+            log.warning("audit_not_sealed", reason="KOJO_MES_SEAL_KEY_FILE is not set")
         try:
             yield
         finally:
@@ -56,7 +65,8 @@ def create_app(settings: ApiSettings) -> FastAPI:
         generate_unique_id_function=_operation_id,
     )
     app.state.fingerprint_key = settings.key_for("idempotency")
-    app.state.authority = Directory(settings.api_keys)
+    app.state.tokens = AccessTokens(settings.key_for("access token"), timedelta(seconds=settings.access_token_lifetime))
+    app.state.authority = Directory(settings.api_keys, app.state.tokens)
     app.state.silence_limit = settings.silence_limit
     problems.install(app)
     for router in (lines.router, readings.router, health.router, metrics.router):

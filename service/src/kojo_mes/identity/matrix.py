@@ -17,8 +17,19 @@ AUDITOR = JobRole.AUDITOR
 ADMINISTRATOR = JobRole.ADMINISTRATOR
 EVERYBODY = frozenset(JobRole)
 
+# roles that need a valid qualification to be usable (11.10(i)); who only reads or keeps accounts needs none
+QUALIFIED = EVERYBODY - {AUDITOR, ADMINISTRATOR}
+
 # a row an operation; each domain keeps its own rows together
 OPERATIONS: dict[Permission, frozenset[JobRole]] = {
+    # people and devices
+    Permission.PEOPLE_READ: frozenset({LINE_LEADER, QUALITY, MANUFACTURING, AUDITOR, ADMINISTRATOR}),
+    Permission.PEOPLE_KEEP: frozenset({ADMINISTRATOR}),
+    Permission.ROLES_GRANT: frozenset({ADMINISTRATOR}),
+    Permission.IDENTITY_PROVE: frozenset({LINE_LEADER, QUALITY, MANUFACTURING}),
+    Permission.QUALIFICATIONS_KEEP: frozenset({QUALITY, MANUFACTURING}),
+    Permission.DEVICES_READ: frozenset({MAINTENANCE, DEVOPS, AUDITOR, ADMINISTRATOR}),
+    Permission.DEVICES_KEEP: frozenset({ADMINISTRATOR}),
     # lines and readings
     Permission.LINES_READ: EVERYBODY,
     Permission.READINGS_READ: EVERYBODY,

@@ -22,6 +22,15 @@ bearer = HTTPBearer(auto_error=False, description="access token of a person, or 
 class Permission(StrEnum):
     """One operation each, `<domain>:<verb>`. Who has it: identity/matrix.py."""
 
+    # people and devices
+    PEOPLE_READ = "people:read"
+    PEOPLE_KEEP = "people:keep"
+    ROLES_GRANT = "roles:grant"
+    IDENTITY_PROVE = "identity:prove"
+    QUALIFICATIONS_KEEP = "qualifications:keep"
+    DEVICES_READ = "devices:read"
+    DEVICES_KEEP = "devices:keep"
+
     # lines and readings
     LINES_READ = "lines:read"
     READINGS_READ = "readings:read"
@@ -56,8 +65,8 @@ class Authority(Protocol):
 
     def allows(self, actor: Actor, permission: Permission) -> bool: ...
 
-    async def refused(self, request: Request, actor: Actor, permission: Permission) -> None:
-        """Records that an actor asked for what it may not."""
+    async def refused(self, request: Request, actor: Actor, permission: Permission) -> str | None:
+        """Records that an actor asked for what it may not; tells what it lacks, when that is more than a role."""
 
 
 class KeyRing:
@@ -103,9 +112,10 @@ def permitted(permission: Permission) -> Callable[..., Awaitable[Actor]]:
     async def authorise(request: Request, actor: Annotated[Actor, Depends(authenticated)]) -> Actor:
         authority: Authority = request.app.state.authority
         if not authority.allows(actor, permission):
-            await authority.refused(request, actor, permission)
+            detail = await authority.refused(request, actor, permission)
             roles = ", ".join(sorted(actor.roles)) or "no role"
-            raise Problem(HTTPStatus.FORBIDDEN, "not-permitted", f"{actor.name} ({roles}) may not {permission}")
+            title = f"{actor.name} ({roles}) may not {permission}"
+            raise Problem(HTTPStatus.FORBIDDEN, "not-permitted", title, detail)
         return actor
 
     authorise.permission = permission  # type: ignore[attr-defined]  # the test of the matrix walks the routes by it

@@ -61,6 +61,9 @@ class ApiKey(BaseModel):
     role: Role
 
 
+JournalKey = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]  # an Ed25519 public key's 32 bytes
+
+
 class SettingsError(Exception):
     """The settings are wrong; every fault has its variable and its remedy."""
 
@@ -98,6 +101,27 @@ def _readable(value: Path | None, info: ValidationInfo) -> Path | None:
         raise ValueError("is missing; every listener and connection of a plant uses TLS")
     if not os.access(value, os.R_OK) or not value.is_file():
         raise ValueError(f"{value} is not a file that this process can read")
+    return value
+
+
+def _seal_key(value: Path | None, info: ValidationInfo) -> Path | None:
+    if value is None and info.data.get("environment") is not Environment.DEVELOPMENT:
+        raise ValueError("is missing; the audit trail is sealed with it")
+    if value is None:
+        return None
+    from kojo_mes.kit.keys import Signer  # only who seals needs cryptography
+
+    Signer.of_file(value)
+    return value
+
+
+def _seal_directory(value: Path | None, info: ValidationInfo) -> Path | None:
+    if value is None:
+        if info.data.get("environment") is Environment.DEVELOPMENT:
+            return None
+        raise ValueError("is missing; seals are written there, off the database's hosts")
+    if not value.is_dir() or not os.access(value, os.R_OK | os.W_OK | os.X_OK):
+        raise ValueError(f"{value} is not a directory that this process can write to")
     return value
 
 
@@ -235,7 +259,23 @@ class SigningSettings(Settings):
     break_glass_review: PositiveFloat = 24 * 3600.0
 
 
-class ApiSettings(WriterSettings, RedisSettings, ListenSettings, SigningSettings):
+class IdentitySettings(Settings):
+    """Of logins. Durations in seconds."""
+
+    access_token_lifetime: PositiveFloat = 600.0
+    session_lifetime: PositiveFloat = 12 * 3600.0
+    session_idle: PositiveFloat = 3600.0
+    lockout_failures: PositiveInt = 5
+    lockout_duration: PositiveFloat = 900.0
+    password_age: PositiveFloat = 90 * 86400.0
+    reset_lifetime: PositiveFloat = 86400.0
+
+
+class AccountSettings(WriterSettings, IdentitySettings):
+    """Of `kojo-mes user`."""
+
+
+class ApiSettings(WriterSettings, RedisSettings, ListenSettings, SigningSettings, IdentitySettings):
     api_keys: Annotated[Json[dict[str, ApiKey]], NoDecode]
     token_secret: Secret = None
     silence_limit: PositiveFloat = 60.0
@@ -250,7 +290,7 @@ class ExporterSettings(ReaderSettings, ListenSettings):
     refresh_interval: PositiveFloat = 5.0
 
 
-ALL = (ApiSettings, ExporterSettings, MigrationSettings)
+ALL = (ApiSettings, AuditorSettings, ExporterSettings, MigrationSettings)
 S = TypeVar("S", bound=Settings)
 
 

@@ -18,7 +18,7 @@ from kojo_mes.kit import audit, idempotency
 from kojo_mes.kit.audit import RecordRef
 from kojo_mes.kit.database import Database, WriteSession, driver_error
 from kojo_mes.kit.problems import Problem
-from kojo_mes.kit.security import Actor, Permission, permitted
+from kojo_mes.kit.security import Actor, Permission, authenticated, permitted
 from kojo_mes.kit.versions import etag
 
 Work = Callable[[WriteSession], Awaitable[BaseModel]]
@@ -52,6 +52,10 @@ class Denied(Problem):
         self.ref = ref
         self.wanted = wanted
         self.reason = f"{title}. {detail}" if detail else title
+
+    async def remember(self, session: WriteSession, actor: Actor) -> None:
+        """What stays of the attempt, in a transaction of its own."""
+        await audit.record(session, actor, "denied", self.ref, new={"wanted": self.wanted}, reason=self.reason)
 
 
 @dataclass(frozen=True)
@@ -114,10 +118,7 @@ class Write:
 
 
 async def record_denial(database: Database, actor: Actor, denied: Denied) -> None:
-    async def work(session: WriteSession) -> None:
-        await audit.record(session, actor, "denied", denied.ref, new={"wanted": denied.wanted}, reason=denied.reason)
-
-    await database.write(work, repeatable=True)
+    await database.write(lambda session: denied.remember(session, actor), repeatable=True)
 
 
 def writing(permission: Permission) -> Callable[..., Write]:
@@ -129,6 +130,11 @@ def writing(permission: Permission) -> Callable[..., Write]:
         return Write(actor, request.app.state.database, request, key)
 
     return write
+
+
+def writing_own(request: Request, key: Key, actor: Annotated[Actor, Depends(authenticated)]) -> Write:
+    """Dependency: a Write of whoever is authenticated, to their own account alone."""
+    return Write(actor, request.app.state.database, request, key)
 
 
 def _in_flight() -> Problem:
