@@ -15,10 +15,11 @@ from kojo_mes.changes.authority import Standing
 from kojo_mes.changes.record import TYPE, content_of, record_digest
 from kojo_mes.changes.schemas import ChangeState, ControlledCopy, DocumentControl, Revision
 from kojo_mes.kit.audit import RecordRef
+from kojo_mes.kit.clock import now
 from kojo_mes.kit.database import ReadSession
 from kojo_mes.kit.problems import Problem
 from kojo_mes.kit.security import Actor
-from kojo_mes.signatures import service as signatures
+from kojo_mes.signatures import verifying
 
 RETENTION_YEARS = 7
 TEXT = "text/plain; charset=utf-8"
@@ -57,15 +58,13 @@ COLUMNS = tuple(Line.model_fields)
 async def lines(
     session: ReadSession, state: ChangeState | None, plant: str | None, after: str | None, limit: int
 ) -> list[Line]:
-    now = await signatures.now(session)
+    moment = await now(session)
     found = await repository.page(session, state, plant, after, limit)
-    shown = await signatures.manifestations(
-        session, [RecordRef(TYPE, row.id, row.revision) for row, _ in found]
-    )
+    shown = await verifying.manifestations(session, TYPE, [(row.id, row.revision) for row, _ in found])
     return [
         Line(
             id=row.id,
-            state=Standing(row, content, now).state,
+            state=Standing(row, content, moment).state,
             revision=row.revision,
             what=content.what,
             why=content.why,
@@ -86,7 +85,7 @@ async def controlled(session: ReadSession, actor: Actor, change_id: str) -> Cont
     if found is None:
         raise Problem(HTTPStatus.NOT_FOUND, "not-found", f"There is no change request {change_id}")
     row, content = found
-    standing = Standing(row, content, await signatures.now(session))
+    standing = Standing(row, content, await now(session))
     change = change_of(standing)
     return ControlledCopy(
         control=DocumentControl(
@@ -110,7 +109,7 @@ async def controlled(session: ReadSession, actor: Actor, change_id: str) -> Cont
             )
             for revision in await repository.revisions(session, change_id)
         ],
-        signatures=await signatures.verified(session, RecordRef(TYPE, row.id)),
+        signatures=await verifying.verified(session, RecordRef(TYPE, row.id)),
     )
 
 
@@ -129,7 +128,8 @@ def readable(copy: ControlledCopy) -> str:
     if change.closing_note:
         parts.append(f"Closing note\n  {change.closing_note}")
     signed = [
-        f"  revision {signature.record_version}: {signature.manifestation}\n    {signature.validity}: {signature.reason}"
+        f"  revision {signature.record_version}: {signature.manifestation}\n"
+        f"    {signature.validity}: {signature.reason}"
         for signature in copy.signatures
     ]
     parts.append("\n".join(["Electronic signatures", *(signed or ["  none"])]))

@@ -24,7 +24,7 @@ from kojo_mes.changes.schemas import (
     Use,
     Withdraw,
 )
-from kojo_mes.kit.database import Database, ReadSession, WriteSession
+from kojo_mes.kit.database import Database, WriteSession
 from kojo_mes.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page
 from kojo_mes.kit.problems import responses
 from kojo_mes.kit.security import Actor, Permission, permitted
@@ -188,9 +188,7 @@ async def authorisation(
     return answer
 
 
-@router.post(
-    "/{change_id}/use", response_model=Change, responses=responses(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
-)
+@router.post("/{change_id}/use", response_model=Change, responses=responses(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
 async def use(write: Using, change_id: ChangeId, body: Use) -> Response:
     """Uses the change up, once. Whoever is cut off repeats it under the same Idempotency-Key."""
 

@@ -16,7 +16,8 @@ PRESENT = select(ChangeRequest, ChangeRevision).join(
 )
 LAPSED = text("""
     SELECT change_request.id
-    FROM mes.change_request JOIN mes.change_revision ON change_id = id AND change_revision.revision = change_request.revision
+    FROM mes.change_request
+    JOIN mes.change_revision ON change_id = change_request.id AND change_revision.revision = change_request.revision
     WHERE state IN ('submitted', 'approved') AND greatest(window_end, break_glass_until) <= :now
        OR state = 'draft' AND break_glass_until <= :now
     ORDER BY change_request.id
@@ -29,7 +30,9 @@ UNREVIEWED = text("""
 """)
 
 
-async def present(session: ReadSession, change_id: str, *, lock: bool) -> Row[tuple[ChangeRequest, ChangeRevision]] | None:
+async def present(
+    session: ReadSession, change_id: str, *, lock: bool
+) -> Row[tuple[ChangeRequest, ChangeRevision]] | None:
     query = PRESENT.where(ChangeRequest.id == change_id)
     if lock:
         # the lock first: the revision is that of the row as it is once nobody else changes it

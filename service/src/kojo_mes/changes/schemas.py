@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from kojo_mes.identity.roles import JobRole
+from kojo_mes.kit.fields import Text, Time, Words
 from kojo_mes.signatures.schemas import SignatureIn, VerifiedSignature
 
 DIGEST = "3b" * 32
@@ -40,10 +40,8 @@ class Basis(StrEnum):
     BREAK_GLASS = "break-glass"
 
 
-Text = Annotated[str, Field(min_length=1, max_length=10_000, pattern=r"^[^\x00]*\S[^\x00]*$")]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256, hexadecimal", examples=[DIGEST])]
 Plant = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", examples=["plant_a"])]
-Time = Annotated[AwareDatetime, AfterValidator(lambda time: time.astimezone(UTC))]
 
 CONTENT: dict[str, Any] = {
     "what": "kojo-mes 1.4.0 on both application hosts",
@@ -126,7 +124,7 @@ class Use(BaseModel):
 
     digest: Digest
     plant: Plant
-    reference: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")] = Field(
+    reference: Words = Field(
         description="what uses it, for instance a run of deploy.yml", examples=["deploy 2026-12-01T13:04:11Z mon1"]
     )
 

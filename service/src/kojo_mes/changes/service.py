@@ -26,6 +26,7 @@ from kojo_mes.changes.schemas import (
 )
 from kojo_mes.changes.states import APPROVER_ROLES, TRANSITIONS
 from kojo_mes.kit import audit
+from kojo_mes.kit.clock import now
 from kojo_mes.kit.database import Database, ReadSession, WriteSession
 from kojo_mes.kit.ids import new_id
 from kojo_mes.kit.logging import get
@@ -36,6 +37,7 @@ from kojo_mes.kit.security import Actor
 from kojo_mes.kit.versions import require
 from kojo_mes.kit.writes import Denied
 from kojo_mes.signatures import service as signatures
+from kojo_mes.signatures import verifying
 from kojo_mes.signatures.policy import policy
 from kojo_mes.signatures.schemas import Meaning, SignatureIn, Validity
 
@@ -46,7 +48,7 @@ SYSTEM = Actor("system", "kojo-mes", "kojo-mes", frozenset(), request_id="")
 
 
 async def create(session: WriteSession, actor: Actor, content: ChangeContent) -> Change:
-    now = await signatures.now(session)
+    moment = await now(session)
     row = ChangeRequest(
         id=new_id(),
         version=1,
@@ -54,13 +56,13 @@ async def create(session: WriteSession, actor: Actor, content: ChangeContent) ->
         state=S.DRAFT,
         requester_id=actor.id,
         requester_name=actor.name,
-        created_at=now,
-        changed_at=now,
+        created_at=moment,
+        changed_at=moment,
     )
-    revision = ChangeRevision(change_id=row.id, revision=1, written_at=now, **content.model_dump())
+    revision = ChangeRevision(change_id=row.id, revision=1, written_at=moment, **content.model_dump())
     await repository.add(session, row, revision)
     await audit.record(session, actor, "changes:create", reference(row), new=content.model_dump())
-    return change_of(Standing(row, revision, now))
+    return change_of(Standing(row, revision, moment))
 
 
 async def revise(session: WriteSession, actor: Actor, change_id: str, version: int, content: ChangeContent) -> Change:
@@ -127,7 +129,7 @@ async def reject(session: WriteSession, actor: Actor, change_id: str, version: i
 async def break_glass(session: WriteSession, actor: Actor, change_id: str, version: int, body: BreakGlassIn) -> Change:
     """One person answers for it, alone: it may be carried out once, at once, and is reviewed afterwards."""
     standing = await _standing(session, change_id, version)
-    row, now = standing.row, standing.now
+    row = standing.row
     TRANSITIONS.check(reference(row), standing.state, S.USED)
     _approver_role(standing, body.signature, "break-glass")
     if row.break_glass_by is not None:
@@ -138,9 +140,9 @@ async def break_glass(session: WriteSession, actor: Actor, change_id: str, versi
         "break_glass_by": actor.id,
         "break_glass_role": body.signature.role,
         "break_glass_reason": body.reason,
-        "break_glass_at": now,
-        "break_glass_until": now + timedelta(seconds=rules.break_glass_validity),
-        "review_due_at": now + timedelta(seconds=rules.break_glass_review),
+        "break_glass_at": standing.now,
+        "break_glass_until": standing.now + timedelta(seconds=rules.break_glass_validity),
+        "review_due_at": standing.now + timedelta(seconds=rules.break_glass_review),
     }
     log.warning("break_glass", change=row.id, person=actor.id, reason=body.reason)
     return await _move(session, actor, standing, "changes:break-glass", None, reason=body.reason, **given)
@@ -170,9 +172,7 @@ async def close(session: WriteSession, actor: Actor, change_id: str, version: in
     TRANSITIONS.check(reference(standing.row), standing.state, S.CLOSED)
     if standing.row.break_glass_by is not None and standing.row.reviewed_by is None:
         raise _denied(standing.row, "close", "Its break-glass isn't reviewed yet")
-    return await _move(
-        session, actor, standing, "changes:close", S.CLOSED, reason=body.note, closing_note=body.note
-    )
+    return await _move(session, actor, standing, "changes:close", S.CLOSED, reason=body.note, closing_note=body.note)
 
 
 async def one(session: ReadSession, change_id: str) -> Change:
@@ -182,9 +182,9 @@ async def one(session: ReadSession, change_id: str) -> Change:
 async def page(
     session: ReadSession, state: ChangeState | None, plant: str | None, after: str | None, limit: int
 ) -> Page[Change]:
-    now = await signatures.now(session)
+    moment = await now(session)
     rows = await repository.page(session, state, plant, after, limit + 1)
-    return page_of(rows, limit, lambda found: change_of(Standing(*found, now)), lambda found: (found[0].id,))
+    return page_of(rows, limit, lambda found: change_of(Standing(*found, moment)), lambda found: (found[0].id,))
 
 
 async def authorisation(session: ReadSession, change_id: str, digest: str, plant: str) -> Authorisation:
@@ -207,8 +207,8 @@ async def sweep(database: Database) -> None:
     """Stores what time has done: lapsed requests, and reviews that are due."""
 
     async def expire(session: WriteSession) -> None:
-        now = await signatures.now(session)
-        for change_id in await repository.lapsed(session, now):
+        moment = await now(session)
+        for change_id in await repository.lapsed(session, moment):
             standing = await _standing(session, change_id)
             old = {"state": standing.row.state}
             await _store(session, standing, state=S.EXPIRED)
@@ -231,16 +231,14 @@ async def keep(database: Database) -> None:
         await asyncio.sleep(SWEEP_INTERVAL)
 
 
-async def _standing(
-    session: ReadSession, change_id: str, version: int | None = None, *, lock: bool = True
-) -> Standing:
+async def _standing(session: ReadSession, change_id: str, version: int | None = None, *, lock: bool = True) -> Standing:
     """The request as it is now, locked for a change of the version that was seen."""
     found = await repository.present(session, change_id, lock=lock)
     if found is None:
         raise Problem(HTTPStatus.NOT_FOUND, "not-found", f"There is no change request {change_id}")
     if version is not None:
         require(found[0].version, version)
-    return Standing(found[0], found[1], await signatures.now(session))
+    return Standing(found[0], found[1], await now(session))
 
 
 async def _obstacles(session: ReadSession, standing: Standing, digest: str, plant: str) -> list[str]:
@@ -254,7 +252,7 @@ async def _obstacles(session: ReadSession, standing: Standing, digest: str, plan
     )
     found += [
         f"the {signature.meaning} of {signature.printed_name} is {signature.validity}: {signature.reason}"
-        for signature in await signatures.verified(session, reference(row))
+        for signature in await verifying.verified(session, reference(row))
         if (signature.signer_id, signature.meaning) in relied_on and signature.validity is not Validity.VALID
     ]
     return found
@@ -310,9 +308,7 @@ def _decider_only(standing: Standing, actor: Actor, signature: SignatureIn, want
 
 def _approver_role(standing: Standing, signature: SignatureIn, wanted: str) -> None:
     if signature.role not in APPROVER_ROLES:
-        raise _forbidden(
-            standing.row, wanted, f"The {signature.role} may not {wanted} a change", f"{_APPROVERS} may."
-        )
+        raise _forbidden(standing.row, wanted, f"The {signature.role} may not {wanted} a change", f"{_APPROVERS} may.")
 
 
 _APPROVERS = ", ".join(sorted(APPROVER_ROLES))

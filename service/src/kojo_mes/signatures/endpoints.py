@@ -12,7 +12,7 @@ from kojo_mes.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page
 from kojo_mes.kit.problems import responses
 from kojo_mes.kit.security import Permission, permitted
 from kojo_mes.kit.tables import CONTENT, AsCsv, table
-from kojo_mes.signatures import service
+from kojo_mes.signatures import verifying
 from kojo_mes.signatures.schemas import VerifiedSignature
 
 router = APIRouter(
@@ -43,7 +43,7 @@ async def signatures(
     """In the order of time, each verified against its record and the audit trail as they are now."""
     database: Database = request.app.state.database
     page = await database.read(
-        lambda session: service.page(session, record_type, record_id, signer_id, cursor, limit)
+        lambda session: verifying.page(session, record_type, record_id, signer_id, cursor, limit)
     )
     return table("signatures", tuple(VerifiedSignature.model_fields), page.items) if as_csv else page
 
@@ -52,4 +52,4 @@ async def signatures(
 async def signature(request: Request, signature_id: SignatureId) -> VerifiedSignature:
     """Valid; superseded, when its record has a later version; or invalid, with the reason."""
     database: Database = request.app.state.database
-    return await database.read(lambda session: service.one(session, signature_id))
+    return await database.read(lambda session: verifying.one(session, signature_id))

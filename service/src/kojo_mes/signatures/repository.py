@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import select, text, tuple_
 
 from kojo_mes.kit.audit import RecordRef
 from kojo_mes.kit.database import ReadSession, WriteSession
@@ -15,7 +15,6 @@ from kojo_mes.signatures.models import SignatureRow, SigningSession
 ACTION = "signatures:sign"
 RECORD_TYPE = "signature"
 
-NOW = text("SELECT clock_timestamp()")
 CONTINUE = text("""
     INSERT INTO mes.signing_session (session_id, signer_id, last_signed_at) VALUES (:session_id, :signer_id, :now)
     ON CONFLICT (session_id) DO UPDATE SET last_signed_at = excluded.last_signed_at
@@ -25,12 +24,6 @@ RECORDED = text("""
     SELECT record_id AS id, new FROM mes.audit_event
     WHERE record_type = :record_type AND record_id = ANY(:ids) AND action = :action
 """)
-
-
-async def now(session: ReadSession) -> datetime:
-    """The primary's clock: one clock for all signatures, whichever host they are given on."""
-    moment: datetime = (await session.execute(NOW)).scalar_one()
-    return moment
 
 
 async def signing_session(session: WriteSession, session_id: str) -> SigningSession | None:
@@ -71,6 +64,16 @@ async def of_record(session: ReadSession, ref: RecordRef) -> Sequence[SignatureR
     query = select(SignatureRow).where(SignatureRow.record_type == ref.type, SignatureRow.record_id == ref.id)
     if ref.version is not None:
         query = query.where(SignatureRow.record_version == ref.version)
+    return (await session.scalars(query.order_by(SignatureRow.signed_at, SignatureRow.id))).all()
+
+
+async def of_versions(
+    session: ReadSession, record_type: str, versions: Collection[tuple[str, int]]
+) -> Sequence[SignatureRow]:
+    query = select(SignatureRow).where(
+        SignatureRow.record_type == record_type,
+        tuple_(SignatureRow.record_id, SignatureRow.record_version).in_(list(versions)),
+    )
     return (await session.scalars(query.order_by(SignatureRow.signed_at, SignatureRow.id))).all()
 
 
