@@ -43,6 +43,15 @@ OPERATIONS: dict[Permission, frozenset[JobRole]] = {
     Permission.CHANGES_REVIEW: frozenset({QUALITY, MANUFACTURING, DEVOPS}),
     Permission.CHANGES_AUTHORISATION: frozenset({QUALITY, MANUFACTURING, DEVOPS, AUDITOR}),
     Permission.CHANGES_USE: frozenset(),  # the change gate's
+    # orders and traceability
+    Permission.ORDERS_READ: EVERYBODY,
+    Permission.ORDERS_PLAN: frozenset({MANUFACTURING}),
+    Permission.ORDERS_EXECUTE: frozenset({OPERATOR, LINE_LEADER, MANUFACTURING}),
+    Permission.TRACEABILITY_READ: EVERYBODY,
+    Permission.TRACEABILITY_BOOK: frozenset({OPERATOR, LINE_LEADER, MANUFACTURING}),
+    Permission.TRACEABILITY_SHIP: frozenset({LINE_LEADER, MANUFACTURING}),
+    Permission.TRACEABILITY_REVIEW: frozenset({INSPECTOR, QUALITY}),
+    Permission.TRACEABILITY_RELEASE: frozenset({QUALITY}),
 }
 
 ALLOWED: dict[JobRole, frozenset[Permission]] = {

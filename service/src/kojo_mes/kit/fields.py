@@ -13,6 +13,10 @@ FIRST_YEAR, LAST_YEAR = 1970, 2200
 Words = Annotated[
     str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$")
 ]
+# paragraphs: a reason, a finding
+Text = Annotated[str, Field(min_length=1, max_length=10_000, pattern=r"^[^\x00]*\S[^\x00]*$")]
+# what a plant names on its page: lines, products; and what it names itself: gauges, characteristics, charts
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,99}$")]
 MaterialId = Annotated[
     str,
     Field(

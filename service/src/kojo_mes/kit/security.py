@@ -46,6 +46,16 @@ class Permission(StrEnum):
     CHANGES_AUTHORISATION = "changes:authorisation"
     CHANGES_USE = "changes:use"
 
+    # orders and traceability
+    ORDERS_READ = "orders:read"
+    ORDERS_PLAN = "orders:plan"
+    ORDERS_EXECUTE = "orders:execute"
+    TRACEABILITY_READ = "traceability:read"
+    TRACEABILITY_BOOK = "traceability:book"
+    TRACEABILITY_SHIP = "traceability:ship"
+    TRACEABILITY_REVIEW = "traceability:review"
+    TRACEABILITY_RELEASE = "traceability:release"
+
 
 @dataclass(frozen=True)
 class Actor:

@@ -68,8 +68,10 @@ CREATE TABLE mes.lot (
     signed_type text NOT NULL GENERATED ALWAYS AS ('lot') STORED,
     review text NOT NULL GENERATED ALWAYS AS ('review') STORED,
     reviewed_by text,
+    reviewer_role text,
     release text NOT NULL GENERATED ALWAYS AS ('release') STORED,
     released_by text,
+    releaser_role text NOT NULL GENERATED ALWAYS AS ('quality_manager') STORED,
 
     CONSTRAINT lot_comes_from_an_order_or_a_supplier CHECK (
         num_nonnulls(work_order_id, supplier) = 1 AND num_nulls(supplier, supplier_lot) IN (0, 2)
@@ -83,12 +85,15 @@ CREATE TABLE mes.lot (
     ),
     -- A release stands on two signatures on one version of this very lot: the audit review's and the release's own.
     CONSTRAINT lot_release_is_whole CHECK (
-        num_nulls(released_at, signed_version, reviewed_by, released_by) IN (0, 4)
+        num_nulls(released_at, signed_version, reviewed_by, reviewer_role, released_by) IN (0, 5)
+        AND reviewer_role IN ('quality_inspector', 'quality_manager')
     ),
-    CONSTRAINT lot_audit_review_is_signed FOREIGN KEY (signed_type, id, signed_version, review, reviewed_by)
-        REFERENCES mes.signature (record_type, record_id, record_version, meaning, signer_id),
-    CONSTRAINT lot_release_is_signed FOREIGN KEY (signed_type, id, signed_version, release, released_by)
-        REFERENCES mes.signature (record_type, record_id, record_version, meaning, signer_id)
+    CONSTRAINT lot_audit_review_is_signed
+        FOREIGN KEY (signed_type, id, signed_version, review, reviewed_by, reviewer_role)
+        REFERENCES mes.signature (record_type, record_id, record_version, meaning, signer_id, role),
+    CONSTRAINT lot_release_is_signed
+        FOREIGN KEY (signed_type, id, signed_version, release, released_by, releaser_role)
+        REFERENCES mes.signature (record_type, record_id, record_version, meaning, signer_id, role)
 );
 CREATE INDEX lot_state ON mes.lot (state, id);
 CREATE INDEX lot_product ON mes.lot (product_id, id);
@@ -263,8 +268,9 @@ CREATE FUNCTION mes.lot_moves() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     NEW.version := OLD.version + 1;
-    IF OLD.released_at IS NOT NULL AND (NEW.released_at, NEW.signed_version, NEW.reviewed_by, NEW.released_by)
-            IS DISTINCT FROM (OLD.released_at, OLD.signed_version, OLD.reviewed_by, OLD.released_by) THEN
+    IF OLD.released_at IS NOT NULL
+       AND (NEW.released_at, NEW.signed_version, NEW.reviewed_by, NEW.reviewer_role, NEW.released_by) IS DISTINCT FROM
+           (OLD.released_at, OLD.signed_version, OLD.reviewed_by, OLD.reviewer_role, OLD.released_by) THEN
         RAISE EXCEPTION 'a lot is released once'
             USING ERRCODE = 'check_violation', CONSTRAINT = 'lot_is_released_once';
     END IF;
@@ -386,7 +392,7 @@ SELECT mes.audit_table('mes.work_order'), mes.audit_table('mes.lot'), mes.audit_
 GRANT SELECT, INSERT (id, line_id, product_id, quantity, unit, due),
       UPDATE (line_id, product_id, quantity, unit, due, state) ON mes.work_order TO kojo_app;
 GRANT SELECT, INSERT (id, kind, product_id, unit, work_order_id, supplier, supplier_lot),
-      UPDATE (state, signed_version, reviewed_by, released_by) ON mes.lot TO kojo_app;
+      UPDATE (state, signed_version, reviewed_by, reviewer_role, released_by) ON mes.lot TO kojo_app;
 GRANT SELECT, INSERT (id, kind, lot_id, into_lot_id, quantity, unit, time, consignee, delivery, reason, recorded_by)
       ON mes.material_movement TO kojo_app;
 GRANT SELECT ON mes.work_order_material TO kojo_app;
@@ -399,9 +405,8 @@ DROP TRIGGER lot_follows ON mes.nonconformance;
 DROP INDEX mes.hold_active_lot, mes.hold_active_serial, mes.nonconformance_open_lot, mes.nonconformance_open_serial;
 DROP VIEW mes.work_order_material;
 DROP TABLE mes.material_movement, mes.lot, mes.work_order;
-DROP FUNCTION mes.material_movement_books(), mes.lot_follows_quality(), mes.is_held(text), mes.open_nonconformances(text),
-              mes.lot_moves(), mes.lot_begins(), mes.work_order_moves(),
-              mes.kilograms(text);
+DROP FUNCTION mes.material_movement_books(), mes.lot_moves(), mes.lot_begins(), mes.lot_follows_quality(),
+              mes.is_held(text), mes.open_nonconformances(text), mes.work_order_moves(), mes.kilograms(text);
 DROP DOMAIN mes.material_id, mes.unit, mes.quantity;
 """
 

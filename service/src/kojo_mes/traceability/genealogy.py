@@ -1,0 +1,94 @@
+"""What a lot was made of, what it went into, and whom a recall of it has to reach."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Row
+
+from kojo_mes.kit.database import ReadSession
+from kojo_mes.traceability import walks
+from kojo_mes.traceability.schemas import (
+    Affected,
+    AffectedRow,
+    Delivery,
+    Direction,
+    Edge,
+    EdgeRow,
+    Genealogy,
+    GenealogyLot,
+    Recall,
+    Step,
+)
+from kojo_mes.traceability.service import known
+
+IN_STOCK = "stock"
+
+
+async def genealogy(session: ReadSession, lot_id: str, direction: Direction) -> Genealogy:
+    forward = direction is Direction.FORWARD
+    rows = await (walks.forward if forward else walks.backward)(session, lot_id)
+    if not rows:
+        await known(session, lot_id)
+    lots = [
+        GenealogyLot(lot=row.id, kind=row.kind, product=row.product_id, state=row.state, depth=row.depth)
+        for row in rows
+    ]
+    edges = [edge for row in rows for edge in _edges(row, forward)]
+    return Genealogy(lot=lot_id, direction=direction, lots=lots, edges=edges)
+
+
+def _edges(row: Row[tuple[Any, ...]], forward: bool) -> Iterator[Edge]:
+    for other, quantity, unit, first_at, last_at in sorted(row.edges or []):
+        source, target = (row.id, other) if forward else (other, row.id)
+        yield Edge(source=source, target=target, quantity=quantity, unit=unit, first_at=first_at, last_at=last_at)
+
+
+async def recall(session: ReadSession, lot_id: str) -> Recall:
+    """An empty list is an answer too: nothing of it is in stock, nothing was shipped."""
+    rows = await walks.recall(session, lot_id)
+    if not rows:
+        await known(session, lot_id)
+    return Recall(lot=lot_id, affected=[_affected(row) for row in rows])
+
+
+def _affected(row: Row[tuple[Any, ...]]) -> Affected:
+    steps = zip(row.lots, row.quantities, row.units, strict=False)  # the last lot of a path goes nowhere
+    deliveries = [
+        Delivery(consignee=consignee, delivery=delivery, quantity=quantity, time=time)
+        for consignee, delivery, quantity, time in row.deliveries or []
+    ]
+    return Affected(
+        lot=row.id,
+        kind=row.kind,
+        product=row.product_id,
+        state=row.state,
+        unit=row.unit,
+        in_stock=row.on_hand,
+        shipped=row.shipped,
+        depth=row.depth,
+        path=[Step(lot=lot, quantity=quantity, unit=unit) for lot, quantity, unit in steps],
+        deliveries=deliveries,
+    )
+
+
+def edge_rows(answer: Genealogy) -> Iterator[EdgeRow]:
+    return (EdgeRow(direction=answer.direction, **dict(edge)) for edge in answer.edges)
+
+
+def affected_rows(answer: Recall) -> Iterator[AffectedRow]:
+    """A row for each delivery, one for what is in stock."""
+    for item in answer.affected:
+        common = item.model_dump(include={"lot", "kind", "product", "state", "unit", "depth"})
+        common["path"] = " > ".join([*(step.lot for step in item.path), item.lot])
+        if item.in_stock:
+            yield AffectedRow(**common, whereabouts=IN_STOCK, delivery="", quantity=item.in_stock, time=None)
+        for sent in item.deliveries:
+            yield AffectedRow(
+                **common,
+                whereabouts=sent.consignee,
+                delivery=sent.delivery,
+                quantity=sent.quantity,
+                time=sent.time,
+            )
