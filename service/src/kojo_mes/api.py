@@ -12,6 +12,8 @@ from fastapi.routing import APIRoute
 
 import kojo_mes
 from kojo_mes.audit import sealer
+from kojo_mes.changes import endpoints as changes
+from kojo_mes.changes import service as changes_service
 from kojo_mes.health import endpoints as health
 from kojo_mes.health import service as health_service
 from kojo_mes.identity.authority import Directory
@@ -24,8 +26,13 @@ from kojo_mes.kit.logging import get
 from kojo_mes.kit.middleware import LimitBody, Observe
 from kojo_mes.kit.settings import ApiSettings
 from kojo_mes.lines import endpoints as lines
+from kojo_mes.orders import endpoints as orders
 from kojo_mes.readings import endpoints as readings
 from kojo_mes.readings import service as readings_service
+from kojo_mes.signatures import endpoints as signatures
+from kojo_mes.signatures import service as signatures_service
+from kojo_mes.traceability import endpoints as traceability
+from kojo_mes.traceability import genealogy_endpoints as genealogy
 
 log = get(__name__)
 HOUSEKEEPING_INTERVAL = 6 * 3600
@@ -40,6 +47,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         background = [
             asyncio.create_task(health_service.watch(database)),
             asyncio.create_task(_keep_house(database)),
+            asyncio.create_task(changes_service.keep(database)),
         ]
         if settings.seal_key_file:
             signer = Signer.of_file(settings.seal_key_file)
@@ -69,7 +77,17 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.state.authority = Directory(settings.api_keys, app.state.tokens)
     app.state.silence_limit = settings.silence_limit
     problems.install(app)
-    for router in (lines.router, readings.router, health.router, metrics.router):
+    for router in (
+        lines.router,
+        readings.router,
+        signatures.router,
+        changes.router,
+        orders.router,
+        traceability.router,
+        genealogy.router,
+        health.router,
+        metrics.router,
+    ):
         app.include_router(router)
     app.add_middleware(LimitBody)
     app.add_middleware(Observe, service="kojo-mes")
@@ -84,6 +102,7 @@ async def _keep_house(database: Database) -> None:
     while True:
         try:
             await readings_service.housekeeping(database)
+            await signatures_service.housekeeping(database)
         except Exception as error:
             log.warning("housekeeping_failed", reason=str(error))
             await asyncio.sleep(HOUSEKEEPING_RETRY)
