@@ -10,6 +10,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 
 @dataclass(frozen=True)
@@ -54,3 +55,13 @@ def issue(folder: Path, name: str) -> Files:
     files.certificate.write_bytes(host.public_bytes(pem))
     files.key.write_bytes(host_key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
     return files
+
+
+def seal_key(folder: Path, name: str = "seal") -> Path:
+    """An Ed25519 key for audit seals; its public half is beside it, `<name>.pub`."""
+    key, pem = Ed25519PrivateKey.generate(), serialization.Encoding.PEM
+    path = folder / f"{name}.key"
+    path.write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    public = key.public_key().public_bytes(pem, serialization.PublicFormat.SubjectPublicKeyInfo)
+    (folder / f"{name}.pub").write_bytes(public)
+    return path

@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg.conninfo
 import pytest
 import servers
+from authority import seal_key
 from conftest import KEYS, environment
 
 from kojo_mes.cli import main
@@ -29,6 +30,8 @@ def production(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.Monkey
     monkeypatch.setenv("KOJO_MES_REDIS_SENTINELS", "10.0.0.1:26379")
     monkeypatch.setenv("KOJO_MES_API_KEYS", json.dumps(KEYS))
     monkeypatch.setenv("KOJO_MES_TOKEN_SECRET", STRONG)
+    monkeypatch.setenv("KOJO_MES_SEAL_KEY_FILE", str(seal_key(tmp_path)))
+    monkeypatch.setenv("KOJO_MES_SEAL_DIRECTORY", str(tmp_path))
     return monkeypatch
 
 
@@ -93,6 +96,20 @@ def test_outside_development_tls_is_not_optional(production: pytest.MonkeyPatch)
     assert set(faults()) == {"KOJO_MES_TLS_CERTIFICATE", "KOJO_MES_TLS_KEY", "KOJO_MES_TLS_CA"}
     production.setenv("KOJO_MES_ENVIRONMENT", "development")
     load(ApiSettings)
+
+
+def test_outside_development_the_audit_trail_is_sealed(production: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("SEAL_KEY_FILE", "SEAL_DIRECTORY"):
+        production.delenv(f"KOJO_MES_{name}")
+    assert set(faults()) == {"KOJO_MES_SEAL_KEY_FILE", "KOJO_MES_SEAL_DIRECTORY"}
+    (tmp_path / "no-key").write_text("-----BEGIN NOTHING-----")
+    production.setenv("KOJO_MES_SEAL_KEY_FILE", str(tmp_path / "no-key"))
+    production.setenv("KOJO_MES_SEAL_DIRECTORY", str(tmp_path / "no-key"))
+    found = faults()
+    assert "is not a private key in PEM" in found["KOJO_MES_SEAL_KEY_FILE"]
+    assert "is not a directory" in found["KOJO_MES_SEAL_DIRECTORY"]
+    production.setenv("KOJO_MES_JOURNAL_KEYS", '{"control1": "12"}')
+    assert "KOJO_MES_JOURNAL_KEYS → control1" in faults()
 
 
 def test_the_readme_lists_every_variable() -> None:

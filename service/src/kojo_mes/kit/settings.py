@@ -275,7 +275,31 @@ class AccountSettings(WriterSettings, IdentitySettings):
     """Of `kojo-mes user`."""
 
 
-class ApiSettings(WriterSettings, RedisSettings, ListenSettings, SigningSettings, IdentitySettings):
+class SealSettings(Settings):
+    """What audit exports are signed with, and how they look on paper."""
+
+    seal_key_file: Annotated[Path | None, AfterValidator(_seal_key), Field(validate_default=True)] = None
+    pdf_font: Path = Path("/usr/share/fonts/opentype/ipafont-gothic/ipag.ttf")
+
+
+class AuditSettings(SealSettings):
+    """The audit trail's, in the API."""
+
+    seal_directory: Annotated[Path | None, AfterValidator(_seal_directory), Field(validate_default=True)] = None
+    journal_keys: Annotated[Json[dict[str, JournalKey]] | None, NoDecode] = None
+
+
+class AuditorSettings(DatabaseSettings, SealSettings):
+    """`kojo-mes audit export`: reads as the auditor's login."""
+
+    audit_user: str = "kojo_audit"
+    audit_password: Secret = None
+
+    def credentials(self) -> tuple[str, SecretStr | None]:
+        return self.audit_user, self.audit_password
+
+
+class ApiSettings(WriterSettings, RedisSettings, ListenSettings, SigningSettings, IdentitySettings, AuditSettings):
     api_keys: Annotated[Json[dict[str, ApiKey]], NoDecode]
     token_secret: Secret = None
     silence_limit: PositiveFloat = 60.0

@@ -1,0 +1,61 @@
+"""What a verifier can find, and what it counts when it finds nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+
+class Kind(StrEnum):
+    EDITED = "edited"
+    INSERTED = "inserted"
+    REMOVED = "removed"
+    REORDERED = "reordered"
+    TRUNCATED = "truncated"
+    COPIED = "copied signature"
+    FORGED = "bad signature"
+
+
+class Finding(Exception):
+    """The first bad record of a file, and what is wrong with it."""
+
+    def __init__(self, kind: Kind, path: Path, line: int | None, what: str, detail: str) -> None:
+        place = f"{path}:{line}" if line else str(path)
+        super().__init__(f"{place}: {kind}: {what}: {detail}")
+        self.kind, self.path, self.line, self.what = kind, path, line, what
+
+
+@dataclass
+class Report:
+    """Counts of what was checked and found whole."""
+
+    events: int = 0
+    seals: int = 0
+    journal_lines: int = 0
+    signatures: int = 0
+    files: int = 0
+    notes: list[str] = field(default_factory=list)
+
+
+def classify(
+    expected: Sequence[object], position: int, got: object, genuine: bool, following: Sequence[object]
+) -> tuple[Kind, object]:
+    """What is wrong where `got` stands instead of `expected[position]`, and which record it is wrong with.
+
+    `genuine`: it is a record of this list, unaltered. `following`: what comes after it, up to the list's end.
+    """
+    if position == len(expected):
+        return Kind.INSERTED, got
+    wanted = expected[position]
+    if got == wanted:
+        return Kind.EDITED, got
+    if genuine and got in expected[position:]:
+        return (Kind.REORDERED, got) if wanted in following else (Kind.REMOVED, wanted)
+    if genuine:
+        return Kind.INSERTED, got
+    if got in expected:
+        return Kind.EDITED, got
+    # its number may be what was edited: then nothing else is missing, and nothing too many
+    return (Kind.EDITED, wanted) if len(following) == len(expected) - position - 1 else (Kind.INSERTED, got)

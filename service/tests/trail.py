@@ -1,0 +1,56 @@
+"""An audit trail for tests: rows, seals, and the sealer's own file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from authority import seal_key
+
+from kojo_mes.audit import repository, sealer
+from kojo_mes.kit.audit import RecordRef, record
+from kojo_mes.kit.database import Database, WriteSession
+from kojo_mes.kit.keys import Keys, Signer
+from kojo_mes.kit.security import Actor
+
+ACTOR = Actor("person", "p-1", "工場 花子", frozenset({"quality_manager"}), "request-1", None)
+
+
+@dataclass(frozen=True)
+class Trail:
+    database: Database
+    signer: Signer
+    keys: Keys
+    folder: Path
+
+    @classmethod
+    def begin(cls, database: Database, folder: Path) -> Trail:
+        path = seal_key(folder)
+        seals = folder / "seals"
+        seals.mkdir()
+        return cls(database, Signer.of_file(path), Keys.of_files([path.with_suffix(".pub")]), folder)
+
+    @property
+    def seals(self) -> Path:
+        return self.folder / "seals"
+
+    async def write(self, count: int, record_type: str = "lot", action: str = "lots:change") -> None:
+        async def work(session: WriteSession) -> None:
+            for number in range(count):
+                await record(
+                    session,
+                    ACTOR,
+                    action,
+                    RecordRef(record_type, f"L-{number}", 1),
+                    old={"mass": 1.5},
+                    new={"mass": 2.5},
+                )
+
+        await self.database.write(work)
+
+    async def seal(self) -> int:
+        count = await sealer.seal(self.database, self.signer)
+        last = await self.database.read(repository.last_seal)
+        assert last
+        await sealer.publish(self.database, self.seals, last.number)
+        return count
