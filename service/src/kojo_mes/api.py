@@ -12,10 +12,15 @@ from fastapi.routing import APIRoute
 
 import kojo_mes
 from kojo_mes.audit import sealer
+from kojo_mes.capa import endpoints as capa
 from kojo_mes.changes import endpoints as changes
 from kojo_mes.changes import service as changes_service
+from kojo_mes.characteristics import endpoints as characteristics
+from kojo_mes.gauges import endpoints as gauges
 from kojo_mes.health import endpoints as health
 from kojo_mes.health import service as health_service
+from kojo_mes.identity import endpoints as identity
+from kojo_mes.identity import sessions
 from kojo_mes.identity.authority import Directory
 from kojo_mes.identity.tokens import AccessTokens
 from kojo_mes.kit import metrics, problems
@@ -25,10 +30,18 @@ from kojo_mes.kit.keys import Signer
 from kojo_mes.kit.logging import get
 from kojo_mes.kit.middleware import LimitBody, Observe
 from kojo_mes.kit.settings import ApiSettings
+from kojo_mes.line_states import endpoints as line_states
 from kojo_mes.lines import endpoints as lines
+from kojo_mes.oee import endpoints as oee
+from kojo_mes.oee import service as oee_service
+from kojo_mes.nonconformance import endpoints as nonconformance
 from kojo_mes.orders import endpoints as orders
+from kojo_mes.production import endpoints as production
+from kojo_mes.products import endpoints as products
+from kojo_mes.quality import endpoints as quality
 from kojo_mes.readings import endpoints as readings
 from kojo_mes.readings import service as readings_service
+from kojo_mes.shifts import endpoints as shifts
 from kojo_mes.signatures import endpoints as signatures
 from kojo_mes.signatures import service as signatures_service
 from kojo_mes.traceability import endpoints as traceability
@@ -48,6 +61,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
             asyncio.create_task(health_service.watch(database)),
             asyncio.create_task(_keep_house(database)),
             asyncio.create_task(changes_service.keep(database)),
+            asyncio.create_task(oee_service.keep_rolling_up(database)),
         ]
         if settings.seal_key_file:
             signer = Signer.of_file(settings.seal_key_file)
@@ -72,16 +86,29 @@ def create_app(settings: ApiSettings) -> FastAPI:
         lifespan=lifespan,
         generate_unique_id_function=_operation_id,
     )
+    app.state.settings = settings
     app.state.fingerprint_key = settings.key_for("idempotency")
     app.state.tokens = AccessTokens(settings.key_for("access token"), timedelta(seconds=settings.access_token_lifetime))
     app.state.authority = Directory(settings.api_keys, app.state.tokens)
     app.state.silence_limit = settings.silence_limit
     problems.install(app)
     for router in (
+        identity.router,
         lines.router,
+        products.router,
+        shifts.router,
+        line_states.router,
+        production.router,
+        oee.router,
         readings.router,
         signatures.router,
         changes.router,
+        gauges.router,
+        characteristics.router,
+        quality.router,
+        nonconformance.router,
+        nonconformance.holds_router,
+        capa.router,
         orders.router,
         traceability.router,
         genealogy.router,
@@ -102,6 +129,7 @@ async def _keep_house(database: Database) -> None:
     while True:
         try:
             await readings_service.housekeeping(database)
+            await database.write(sessions.forget, repeatable=True)
             await signatures_service.housekeeping(database)
         except Exception as error:
             log.warning("housekeeping_failed", reason=str(error))

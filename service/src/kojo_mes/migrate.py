@@ -17,6 +17,7 @@ from kojo_mes.kit.orm import SCHEMA
 from kojo_mes.kit.settings import MigrationSettings
 from kojo_mes.lines.plant import Plant
 from kojo_mes.lines.repository import synchronise
+from kojo_mes.products.repository import synchronise as synchronise_products
 from kojo_mes.readings.repository import make_partitions
 
 HEAD = "head"
@@ -63,6 +64,8 @@ def _migrate(connection: Connection, plant: Plant, target: str, dry_run: bool) -
         return changes
     if rows := synchronise(connection, plant):
         changes.append(f"plant: {rows} rows of lines, equipment and sensors")
+    if rows := synchronise_products(connection, plant):
+        changes.append(f"plant: {rows} products and ideal cycle times")
     if made := make_partitions(connection):
         changes.append(f"readings: {made} partitions")
     if made := make_audit_partitions(connection):

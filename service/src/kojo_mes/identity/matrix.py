@@ -34,6 +34,20 @@ OPERATIONS: dict[Permission, frozenset[JobRole]] = {
     Permission.LINES_READ: EVERYBODY,
     Permission.READINGS_READ: EVERYBODY,
     Permission.READINGS_SEND: frozenset(),  # machines only
+    # performance: calendar, states, counts, OEE
+    Permission.PRODUCTS_READ: EVERYBODY,
+    Permission.PRODUCTS_DEFINE: frozenset({MANUFACTURING}),
+    Permission.SHIFTS_READ: EVERYBODY,
+    Permission.SHIFTS_PLAN: frozenset({LINE_LEADER, MANUFACTURING}),
+    Permission.LINE_STATES_READ: EVERYBODY,
+    Permission.LINE_STATES_RECORD: frozenset({OPERATOR, LINE_LEADER, MAINTENANCE}),
+    Permission.LINE_STATES_RECLASSIFY: frozenset({LINE_LEADER, MANUFACTURING}),
+    Permission.LINE_STATES_DEFINE: frozenset({MANUFACTURING}),
+    Permission.PRODUCTION_READ: EVERYBODY,
+    Permission.PRODUCTION_COUNT: frozenset({OPERATOR, LINE_LEADER}),
+    Permission.PRODUCTION_CORRECT: frozenset({LINE_LEADER, QUALITY, MANUFACTURING}),
+    Permission.OEE_READ: EVERYBODY,
+    Permission.OEE_ROLL_UP: frozenset({LINE_LEADER, MANUFACTURING}),
     # signatures and changes
     Permission.SIGNATURES_READ: EVERYBODY,
     Permission.CHANGES_READ: EVERYBODY,
@@ -52,6 +66,28 @@ OPERATIONS: dict[Permission, frozenset[JobRole]] = {
     Permission.TRACEABILITY_SHIP: frozenset({LINE_LEADER, MANUFACTURING}),
     Permission.TRACEABILITY_REVIEW: frozenset({INSPECTOR, QUALITY}),
     Permission.TRACEABILITY_RELEASE: frozenset({QUALITY}),
+    # quality: what signs dispositions is migration 0007's too
+    Permission.QUALITY_READ: EVERYBODY,
+    Permission.QUALITY_DEFINE: frozenset({INSPECTOR, QUALITY}),
+    Permission.QUALITY_APPROVE: frozenset({QUALITY}),
+    Permission.QUALITY_CALIBRATE: frozenset({MAINTENANCE, INSPECTOR, QUALITY}),
+    Permission.QUALITY_CHECK: frozenset({OPERATOR, LINE_LEADER, INSPECTOR, QUALITY}),
+    Permission.QUALITY_FREEZE_LIMITS: frozenset({QUALITY}),
+    Permission.NONCONFORMANCES_REPORT: frozenset(
+        {OPERATOR, LINE_LEADER, MAINTENANCE, INSPECTOR, QUALITY, MANUFACTURING}
+    ),
+    Permission.NONCONFORMANCES_REVIEW: frozenset({INSPECTOR, QUALITY}),
+    Permission.NONCONFORMANCES_DISPOSE: frozenset({QUALITY, MANUFACTURING}),
+    Permission.NONCONFORMANCES_CONCEDE: frozenset({QUALITY}),
+    Permission.NONCONFORMANCES_REWORK: frozenset({QUALITY, MANUFACTURING}),
+    Permission.NONCONFORMANCES_SCRAP: frozenset({QUALITY, MANUFACTURING}),
+    Permission.NONCONFORMANCES_RETURN: frozenset({QUALITY}),
+    Permission.NONCONFORMANCES_CLOSE: frozenset({QUALITY}),
+    Permission.HOLDS_PLACE: frozenset({LINE_LEADER, INSPECTOR, QUALITY}),
+    Permission.HOLDS_RELEASE: frozenset({QUALITY}),
+    Permission.CAPA_KEEP: frozenset({QUALITY}),
+    Permission.CAPA_IMPLEMENT: frozenset({LINE_LEADER, MAINTENANCE, INSPECTOR, QUALITY, MANUFACTURING, DEVOPS}),
+    Permission.CAPA_VERIFY: frozenset({INSPECTOR, QUALITY}),
 }
 
 ALLOWED: dict[JobRole, frozenset[Permission]] = {
@@ -60,7 +96,15 @@ ALLOWED: dict[JobRole, frozenset[Permission]] = {
 
 # what machines may: devices of the plant, and the API keys of the settings
 MACHINES: dict[Role, frozenset[Permission]] = {
-    Role.DEVICE: frozenset({Permission.LINES_READ, Permission.READINGS_READ, Permission.READINGS_SEND}),
+    Role.DEVICE: frozenset(
+        {
+            Permission.LINES_READ,
+            Permission.READINGS_READ,
+            Permission.READINGS_SEND,
+            Permission.LINE_STATES_RECORD,
+            Permission.PRODUCTION_COUNT,
+        }
+    ),
     Role.OPERATOR: frozenset({Permission.LINES_READ, Permission.READINGS_READ}),
     Role.GATE: frozenset({Permission.CHANGES_AUTHORISATION, Permission.CHANGES_USE}),
 }

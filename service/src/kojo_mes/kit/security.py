@@ -36,6 +36,21 @@ class Permission(StrEnum):
     READINGS_READ = "readings:read"
     READINGS_SEND = "readings:send"
 
+    # performance: calendar, states, counts, OEE
+    PRODUCTS_READ = "products:read"
+    PRODUCTS_DEFINE = "products:define"
+    SHIFTS_READ = "shifts:read"
+    SHIFTS_PLAN = "shifts:plan"
+    LINE_STATES_READ = "line-states:read"
+    LINE_STATES_RECORD = "line-states:record"
+    LINE_STATES_RECLASSIFY = "line-states:reclassify"
+    LINE_STATES_DEFINE = "line-states:define"
+    PRODUCTION_READ = "production:read"
+    PRODUCTION_COUNT = "production:count"
+    PRODUCTION_CORRECT = "production:correct"
+    OEE_READ = "oee:read"
+    OEE_ROLL_UP = "oee:roll-up"
+
     # signatures and changes
     SIGNATURES_READ = "signatures:read"
     CHANGES_READ = "changes:read"
@@ -55,6 +70,27 @@ class Permission(StrEnum):
     TRACEABILITY_SHIP = "traceability:ship"
     TRACEABILITY_REVIEW = "traceability:review"
     TRACEABILITY_RELEASE = "traceability:release"
+
+    # quality
+    QUALITY_READ = "quality:read"
+    QUALITY_DEFINE = "quality:define"
+    QUALITY_APPROVE = "quality:approve"
+    QUALITY_CALIBRATE = "quality:calibrate"
+    QUALITY_CHECK = "quality:check"
+    QUALITY_FREEZE_LIMITS = "quality:freeze-limits"
+    NONCONFORMANCES_REPORT = "nonconformances:report"
+    NONCONFORMANCES_REVIEW = "nonconformances:review"
+    NONCONFORMANCES_DISPOSE = "nonconformances:dispose"
+    NONCONFORMANCES_CONCEDE = "nonconformances:concede"
+    NONCONFORMANCES_REWORK = "nonconformances:rework"
+    NONCONFORMANCES_SCRAP = "nonconformances:scrap"
+    NONCONFORMANCES_RETURN = "nonconformances:return"
+    NONCONFORMANCES_CLOSE = "nonconformances:close"
+    HOLDS_PLACE = "holds:place"
+    HOLDS_RELEASE = "holds:release"
+    CAPA_KEEP = "capa:keep"
+    CAPA_IMPLEMENT = "capa:implement"
+    CAPA_VERIFY = "capa:verify"
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,27 @@ from sqlalchemy.orm import Mapped, mapped_column
 from kojo_mes.kit.orm import Base
 
 
+class Site(Base):
+    """The plant: a database holds one."""
+
+    __tablename__ = "site"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    only_one: Mapped[bool] = mapped_column(default=True)
+    enterprise: Mapped[str | None]
+    name: Mapped[dict[str, str]] = mapped_column(JSONB)
+    timezone: Mapped[str]
+
+
+class Area(Base):
+    __tablename__ = "area"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[dict[str, str]] = mapped_column(JSONB)
+    position: Mapped[int]
+    retired_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
 class Line(Base):
     __tablename__ = "line"
 
@@ -18,6 +39,18 @@ class Line(Base):
     name: Mapped[dict[str, str]] = mapped_column(JSONB)
     product: Mapped[str]
     ideal_cycle_time: Mapped[float]
+    area_id: Mapped[str | None] = mapped_column(ForeignKey(Area.id))
+    micro_stop_limit: Mapped[float]
+    position: Mapped[int]
+    retired_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class WorkCell(Base):
+    __tablename__ = "work_cell"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    line_id: Mapped[str] = mapped_column(ForeignKey(Line.id))
+    name: Mapped[dict[str, str]] = mapped_column(JSONB)
     position: Mapped[int]
     retired_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
@@ -27,6 +60,7 @@ class Equipment(Base):
 
     id: Mapped[str] = mapped_column(primary_key=True)
     line_id: Mapped[str] = mapped_column(ForeignKey(Line.id))
+    work_cell_id: Mapped[str | None] = mapped_column(ForeignKey(WorkCell.id))
     name: Mapped[dict[str, str]] = mapped_column(JSONB)
     type: Mapped[str]
     temperature_limit: Mapped[float]

@@ -55,11 +55,22 @@ class _Page(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class AreaPage(_Page):
+    id: Id
+    name: Names
+
+
+class WorkCellPage(_Page):
+    id: Id
+    name: Names
+
+
 class EquipmentPage(_Page):
     id: Id
     name: Names
     type: str
     temperature_limit: PositiveFloat = 80.0
+    work_cell: Id | None = None  # one of the line's
 
 
 class LinePage(_Page):
@@ -67,22 +78,44 @@ class LinePage(_Page):
     name: Names
     product: str
     ideal_cycle_time: PositiveFloat
+    area: Id | None = None  # one of the plant's
+    micro_stop_limit: Annotated[float, Field(ge=0, le=3600)] = 0.0  # seconds; shorter stops are a loss of speed
+    work_cells: tuple[WorkCellPage, ...] = ()
     equipment: Annotated[tuple[EquipmentPage, ...], Field(min_length=1)]
 
 
 class Plant(_Page):
+    """The role-based equipment hierarchy of ISA-95 (IEC 62264-1): enterprise, site (the plant), area, line, work cell,
+    equipment. Areas and work cells are left out where a plant has none."""
+
     id: str
+    enterprise: str | None = None
     name: Names
     language: Literal["ja", "en"]
     timezone: Annotated[str, AfterValidator(_zone)]
+    areas: tuple[AreaPage, ...] = ()
     lines: tuple[LinePage, ...]
 
     @model_validator(mode="after")
     def _ids_are_unique(self) -> Self:
         ids = [line.id for line in self.lines] + [equipment.id for _, equipment in self.equipment()]
+        ids += [area.id for area in self.areas] + [cell.id for line in self.lines for cell in line.work_cells]
         twice = sorted({item for item in ids if ids.count(item) > 1})
         if twice:
-            raise ValueError(f"lines and equipment need ids of their own; used twice: {', '.join(twice)}")
+            raise ValueError(
+                f"areas, lines, work cells and equipment need ids of their own; used twice: {', '.join(twice)}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _places_are_known(self) -> Self:
+        areas = {area.id for area in self.areas}
+        lost = [line.id for line in self.lines if line.area is not None and line.area not in areas]
+        for line in self.lines:
+            cells = {cell.id for cell in line.work_cells}
+            lost += [item.id for item in line.equipment if item.work_cell is not None and item.work_cell not in cells]
+        if lost:
+            raise ValueError(f"of an area or work cell that the page doesn't have: {', '.join(lost)}")
         return self
 
     def equipment(self) -> Iterator[tuple[LinePage, EquipmentPage]]:

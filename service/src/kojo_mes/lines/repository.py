@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from kojo_mes.kit.database import ReadSession
-from kojo_mes.lines.models import Equipment, Line, Sensor
+from kojo_mes.kit.database import ReadSession, WriteSession
+from kojo_mes.lines.models import Area, Equipment, Line, Sensor, Site, WorkCell
 from kojo_mes.lines.plant import Measurement, Plant
+
+Level = Area | Line | WorkCell | Equipment
 
 LINE_STATES = text("""
     SELECT line.id, line.ideal_cycle_time,
@@ -75,34 +77,88 @@ async def equipment_states(session: ReadSession, period: timedelta, fresh: timed
     return (await session.execute(EQUIPMENT_STATES, {"period": period, "fresh": fresh})).all()
 
 
+async def site(session: ReadSession) -> Site:
+    return (await session.scalars(select(Site))).one()
+
+
+async def areas(session: ReadSession) -> Sequence[Area]:
+    return (await session.scalars(select(Area).where(Area.retired_at.is_(None)).order_by(Area.position))).all()
+
+
+async def work_cells(session: ReadSession) -> Sequence[WorkCell]:
+    return (
+        await session.scalars(select(WorkCell).where(WorkCell.retired_at.is_(None)).order_by(WorkCell.position))
+    ).all()
+
+
+async def placed_equipment(session: ReadSession) -> Sequence[Row[tuple[Line, Equipment]]]:
+    result = await session.execute(
+        select(Line, Equipment)
+        .join(Equipment, Equipment.line_id == Line.id)
+        .where(Line.retired_at.is_(None), Equipment.retired_at.is_(None))
+        .order_by(Line.position, Equipment.position)
+    )
+    return result.all()
+
+
+async def line(session: ReadSession, line_id: str) -> Line | None:
+    return (await session.scalars(select(Line).where(Line.id == line_id, Line.retired_at.is_(None)))).one_or_none()
+
+
+LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('mes.line ' || :line, 0))")
+
+
+async def lock(session: WriteSession, line_id: str) -> None:
+    """One writer of a line's calendar, states and counts at a time; a roll-up then sees all of them or none."""
+    await session.execute(LOCK, {"line": line_id})
+
+
 def synchronise(connection: Connection, plant: Plant) -> int:
     """Makes the tables say what the plant's page says; returns how many rows that took. Nothing is deleted: readings
     of a line that left the page are still its own.
     """
-    lines = [
-        {**line.model_dump(exclude={"equipment"}), "position": position, "retired_at": None}
-        for position, line in enumerate(plant.lines)
+    site = {**plant.model_dump(include={"id", "enterprise", "name", "timezone"}), "only_one": True}
+    areas = _placed(area.model_dump() for area in plant.areas)
+    lines = _placed(
+        {**line.model_dump(exclude={"equipment", "work_cells", "area"}), "area_id": line.area} for line in plant.lines
+    )
+    cells = [
+        row
+        for line in plant.lines
+        for row in _placed({**cell.model_dump(), "line_id": line.id} for cell in line.work_cells)
     ]
     equipment = [
-        {**item.model_dump(), "line_id": line.id, "position": position, "retired_at": None}
+        row
         for line in plant.lines
-        for position, item in enumerate(line.equipment)
+        for row in _placed(
+            {**item.model_dump(exclude={"work_cell"}), "work_cell_id": item.work_cell, "line_id": line.id}
+            for item in line.equipment
+        )
     ]
     sensors = [
         {"name": f"{item['id']}.{measurement}", "equipment_id": item["id"], "measurement": measurement.value}
         for item in equipment
         for measurement in Measurement
     ]
+    hierarchy: list[tuple[type[Level], list[dict[str, Any]]]] = [
+        (Area, areas),
+        (Line, lines),
+        (WorkCell, cells),
+        (Equipment, equipment),
+    ]
     return (
-        _retire(connection, Line, lines)
-        + _retire(connection, Equipment, equipment)
-        + sum(_upsert(connection, Line, row) for row in lines)
-        + sum(_upsert(connection, Equipment, row) for row in equipment)
+        _upsert(connection, Site, site, key="only_one")
+        + sum(_retire(connection, model, rows) for model, rows in hierarchy)
+        + sum(_upsert(connection, model, row) for model, rows in hierarchy for row in rows)
         + sum(_add_sensor(connection, row) for row in sensors)
     )
 
 
-def _retire(connection: Connection, model: type[Line] | type[Equipment], rows: list[dict[str, Any]]) -> int:
+def _placed(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{**row, "position": position, "retired_at": None} for position, row in enumerate(rows)]
+
+
+def _retire(connection: Connection, model: type[Level], rows: list[dict[str, Any]]) -> int:
     statement = (
         update(model)
         .where(model.id.not_in([row["id"] for row in rows]), model.retired_at.is_(None))
@@ -111,13 +167,13 @@ def _retire(connection: Connection, model: type[Line] | type[Equipment], rows: l
     return len(connection.execute(statement.returning(model.id)).all())
 
 
-def _upsert(connection: Connection, model: type[Line] | type[Equipment], row: dict[str, Any]) -> int:
+def _upsert(connection: Connection, model: type[Level | Site], row: dict[str, Any], key: str = "id") -> int:
     statement = insert(model).values(row)
-    columns = [name for name in row if name != "id"]
+    columns = [name for name in row if name != key]
     wanted = {name: statement.excluded[name] for name in columns}
     present = (getattr(model, name) for name in columns)
     upsert = statement.on_conflict_do_update(
-        index_elements=["id"],
+        index_elements=[key],
         set_=wanted,
         where=func.row(*present).is_distinct_from(func.row(*wanted.values())),
     )

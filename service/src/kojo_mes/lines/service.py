@@ -4,10 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 
 from kojo_mes.kit.database import ReadSession
+from kojo_mes.kit.problems import Fault, Problem
 from kojo_mes.lines import repository
-from kojo_mes.lines.schemas import EquipmentOut, LineOut, Lines, SensorOut
+from kojo_mes.lines.equipment_health import health_of
+from kojo_mes.lines.models import Line
+from kojo_mes.lines.schemas import (
+    AreaOut,
+    EquipmentHealth,
+    EquipmentLeaf,
+    EquipmentOut,
+    Hierarchy,
+    LineBranch,
+    LineOut,
+    Lines,
+    SensorOut,
+    SiteOut,
+    WorkCellOut,
+)
 
 PERIOD = timedelta(minutes=10)  # efficiency and health look back this far
 FRESH = timedelta(seconds=30)  # an older status or temperature is not a present one
@@ -110,10 +126,77 @@ def health(
     good: float | None,
     rejected: float | None,
 ) -> float | None:
-    """0 to 100: 40 for thermal headroom (all up to 80 % of the limit, none at the limit), 30 for the share of time
-    running and 30 for the share of good units (all while nothing was made)."""
-    if temperature is None or running_share is None or good is None or rejected is None:
-        return None
-    headroom = min(1.0, max(0.0, (limit - temperature) / (0.2 * limit)))
-    made = good + rejected
-    return 40 * headroom + 30 * running_share + 30 * (good / made if made else 1.0)
+    """0 to 100 (lines/equipment_health.py), or None when it isn't known."""
+    parts = health_of(temperature, limit, running_share, good, rejected)
+    return None if parts is None else parts.score
+
+
+async def equipment_health(session: ReadSession, equipment_id: str) -> EquipmentHealth:
+    """404 for equipment that the plant doesn't have; 409 that names what is not known of it."""
+    machines = await repository.equipment_states(session, PERIOD, FRESH)
+    machine = next((row for row in machines if row.id == equipment_id), None)
+    if machine is None:
+        raise Problem(HTTPStatus.NOT_FOUND, "unknown-equipment", f"{equipment_id} is not equipment of this plant")
+    inputs = {
+        "temperature": machine.temperature,
+        "status": machine.running_share,
+        "good_count": machine.good,
+        "reject_count": machine.rejected,
+    }
+    parts = health_of(
+        machine.temperature, machine.temperature_limit, machine.running_share, machine.good, machine.rejected
+    )
+    if parts is None:
+        missing = [
+            Fault(place="data", field=f"{equipment_id}.{name}", detail="has no reading of good quality lately")
+            for name, value in inputs.items()
+            if value is None
+        ]
+        raise Problem(
+            HTTPStatus.CONFLICT, "health-inputs-missing", "The health score's inputs are missing", errors=missing
+        )
+    return EquipmentHealth(
+        equipment=machine.id,
+        line=machine.line_id,
+        temperature=machine.temperature,
+        temperature_limit=machine.temperature_limit,
+        running_share=machine.running_share,
+        good=machine.good,
+        rejected=machine.rejected,
+        thermal_points=parts.thermal,
+        running_points=parts.running,
+        good_points=parts.good,
+        score=parts.score,
+    )
+
+
+async def hierarchy(session: ReadSession) -> Hierarchy:
+    """ISA-95's tree. What the plant's page left out, an area or a work cell, is left out here too."""
+    site = await repository.site(session)
+    cells: dict[str, list[WorkCellOut]] = {}
+    for cell in await repository.work_cells(session):
+        cells.setdefault(cell.line_id, []).append(WorkCellOut(id=cell.id, name=cell.name, equipment=[]))
+    places = {cell.id: cell for of_line in cells.values() for cell in of_line}
+    lines: dict[str | None, list[LineBranch]] = {}
+    branches: dict[str, LineBranch] = {}
+    for line, equipment in await repository.placed_equipment(session):
+        if line.id not in branches:
+            branches[line.id] = LineBranch(id=line.id, name=line.name, work_cells=cells.get(line.id, []), equipment=[])
+            lines.setdefault(line.area_id, []).append(branches[line.id])
+        place = places[equipment.work_cell_id] if equipment.work_cell_id else branches[line.id]
+        place.equipment.append(EquipmentLeaf.model_validate(equipment))
+    areas = [
+        AreaOut(id=area.id, name=area.name, lines=lines.get(area.id, [])) for area in await repository.areas(session)
+    ]
+    return Hierarchy(
+        enterprise=site.enterprise,
+        site=SiteOut(id=site.id, name=site.name, timezone=site.timezone, areas=areas, lines=lines.get(None, [])),
+    )
+
+
+async def known(session: ReadSession, line_id: str) -> Line:
+    """404 when the plant has no such line in use."""
+    line = await repository.line(session, line_id)
+    if line is None:
+        raise Problem(HTTPStatus.NOT_FOUND, "unknown-line", f"{line_id} is not a line of this plant")
+    return line

@@ -274,6 +274,19 @@ GRANT UPDATE (good, scrap, rework, version) ON mes.production_count TO kojo_app;
 GRANT UPDATE, DELETE ON mes.oee_rollup TO kojo_app;
 """
 
+# what a figure is made of; the figures themselves can be computed again
+RECORDS = (
+    "product",
+    "ideal_cycle_time",
+    "shift_pattern",
+    "shift_closure",
+    "shift",
+    "state_reason",
+    "line_state",
+    "line_state_reclassification",
+    "production_count",
+)
+
 DOWN = """
 DROP TABLE mes.oee_rollup, mes.production_count, mes.line_state_superseded, mes.line_state_reclassification,
     mes.line_state, mes.state_reason, mes.shift, mes.shift_closure, mes.shift_pattern, mes.ideal_cycle_time,
@@ -289,6 +302,8 @@ DROP EXTENSION btree_gist;
 def upgrade() -> None:
     for step in (HIERARCHY, PRODUCTS, SHIFTS, STATES, COUNTS, OEE, GRANTS):
         op.execute(step)
+    for table in RECORDS:
+        op.execute(f"SELECT mes.audit_table('mes.{table}')")
 
 
 def downgrade() -> None:

@@ -1,0 +1,94 @@
+"""SQL of products and ideal cycle times."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import Connection, or_, select, text
+
+from kojo_mes.kit.database import ReadSession, WriteSession
+from kojo_mes.kit.ids import new_id
+from kojo_mes.lines.plant import Plant
+from kojo_mes.products.models import IdealCycleTime, Product
+
+ADD_PRODUCT = text("""
+    INSERT INTO mes.product (id, name) VALUES (:id, jsonb_build_object('en', CAST(:id AS text)))
+    ON CONFLICT DO NOTHING RETURNING id
+""")
+PAGE_TIME = text("""
+    SELECT seconds FROM mes.ideal_cycle_time
+    WHERE line_id = :line AND product_id = :product AND source = 'plant page'
+    ORDER BY valid_from DESC NULLS LAST LIMIT 1
+""")
+END_PRESENT = text("""
+    UPDATE mes.ideal_cycle_time SET valid_to = now()
+    WHERE line_id = :line AND product_id = :product AND valid_to IS NULL
+    RETURNING id
+""")
+# the first of line and product holds for all that was made before anybody wrote it down
+ADD_PAGE_TIME = text("""
+    INSERT INTO mes.ideal_cycle_time (id, line_id, product_id, seconds, valid_from, source, reason)
+    VALUES (:id, :line, :product, :seconds, CASE WHEN :later THEN now() END, 'plant page', 'the plant''s page')
+""")
+
+
+async def products(session: ReadSession, after: str | None, limit: int) -> Sequence[Product]:
+    query = select(Product).order_by(Product.id).limit(limit)
+    return (await session.scalars(query if after is None else query.where(Product.id > after))).all()
+
+
+async def product(session: ReadSession, product_id: str) -> Product | None:
+    return (await session.scalars(select(Product).where(Product.id == product_id))).one_or_none()
+
+
+async def locked(session: WriteSession, product_id: str) -> Product | None:
+    query = select(Product).where(Product.id == product_id).with_for_update()
+    return (await session.scalars(query)).one_or_none()
+
+
+async def existing(session: ReadSession, ids: set[str]) -> set[str]:
+    return set(await session.scalars(select(Product.id).where(Product.id.in_(ids))))
+
+
+async def cycle_times(session: ReadSession, line_id: str, product_id: str | None) -> Sequence[IdealCycleTime]:
+    query = (
+        select(IdealCycleTime)
+        .where(IdealCycleTime.line_id == line_id)
+        .order_by(IdealCycleTime.product_id, IdealCycleTime.valid_from.nulls_first())
+    )
+    return (
+        await session.scalars(query if product_id is None else query.where(IdealCycleTime.product_id == product_id))
+    ).all()
+
+
+async def in_force_since(
+    session: WriteSession, line_id: str, product_id: str, moment: datetime
+) -> Sequence[IdealCycleTime]:
+    """The times that are in force at the moment or come later."""
+    query = (
+        select(IdealCycleTime)
+        .where(IdealCycleTime.line_id == line_id, IdealCycleTime.product_id == product_id)
+        .where(or_(IdealCycleTime.valid_to.is_(None), IdealCycleTime.valid_to > moment))
+        .order_by(IdealCycleTime.valid_from.nulls_first())
+    )
+    return (await session.scalars(query)).all()
+
+
+def synchronise(connection: Connection, plant: Plant) -> int:
+    """Products and cycle times of the plant's page; how many were new. A time that changed on the page is in force from
+    now on; one that a person set since stays until then."""
+    changed = 0
+    for line in plant.lines:
+        ids = {"line": line.id, "product": line.product}
+        changed += len(connection.execute(ADD_PRODUCT, {"id": line.product}).all())
+        before = connection.execute(PAGE_TIME, ids).scalar_one_or_none()
+        seconds = Decimal(repr(line.ideal_cycle_time)).quantize(Decimal("1e-6"))
+        if before == seconds:
+            continue
+        ended = connection.execute(END_PRESENT, ids).all()
+        later = bool(ended) or before is not None
+        connection.execute(ADD_PAGE_TIME, {**ids, "id": new_id(), "seconds": seconds, "later": later})
+        changed += 1
+    return changed
