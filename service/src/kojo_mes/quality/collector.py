@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from prometheus_client import Metric
-from prometheus_client.core import CounterMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from kojo_mes.kit.database import ReadSession
+from kojo_mes.nonconformance import repository as nonconformances
 from kojo_mes.quality import repository
 
 
@@ -18,4 +19,9 @@ async def collect(session: ReadSession) -> list[Metric]:
         passed.add_metric([row.line], float(row.passed))
         for family in (failed, failures):
             family.add_metric([row.line], float(row.failed))
-    return [passed, failed, failures]
+    holds = GaugeMetricFamily("quality_holds_active", "Holds that are not released", labels=["line"])
+    unclosed = GaugeMetricFamily("quality_nonconformances_unclosed", "Nonconformances not closed", labels=["line"])
+    for row in await nonconformances.totals(session):
+        holds.add_metric([row.line], float(row.holds))
+        unclosed.add_metric([row.line], float(row.nonconformances))
+    return [passed, failed, failures, holds, unclosed]

@@ -29,7 +29,7 @@ CREATE TABLE mes.calibration (
     reference_standard text NOT NULL CHECK (btrim(reference_standard) <> ''),
     performed_by text NOT NULL CHECK (btrim(performed_by) <> ''),
     recorded_by text NOT NULL,
-    recorded_at timestamptz NOT NULL DEFAULT now(),
+    recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     valid tstzrange NOT NULL GENERATED ALWAYS AS (
         CASE WHEN as_left = 'in-tolerance' THEN tstzrange(calibrated_at, valid_until) ELSE tstzrange('empty') END
     ) STORED,
@@ -52,7 +52,7 @@ CREATE TABLE mes.characteristic (
     UNIQUE (id, kind)
 );
 -- A version is effective from `effective_from` until another's begins: two can't begin at once, so that one is
--- effective at any instant. Only approval sets `effective_from`, and checks refer to it: what isn't approved isn't used.
+-- effective at any instant. Only approval sets `effective_from`, and checks refer to it: no approval, no use.
 CREATE TABLE mes.specification (
     characteristic_id text NOT NULL,
     version integer NOT NULL CHECK (version > 0),
@@ -65,7 +65,7 @@ CREATE TABLE mes.specification (
     wanted_from timestamptz NOT NULL,
     reason text NOT NULL CHECK (btrim(reason) <> ''),
     drafted_by text NOT NULL,
-    drafted_at timestamptz NOT NULL DEFAULT now(),
+    drafted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     effective_from timestamptz,
     approved_by text,
     approved_role text,
@@ -114,7 +114,7 @@ CREATE TABLE mes.control_chart (
     kind text NOT NULL CHECK (kind IN ('xbar-r', 'individuals-mr', 'p')),
     subgroup_size integer NOT NULL,
     rule_set text NOT NULL CHECK (rule_set IN ('western-electric', 'nelson')),
-    created_at timestamptz NOT NULL DEFAULT now(),
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     FOREIGN KEY (characteristic_id, characteristic_kind) REFERENCES mes.characteristic (id, kind),
     CONSTRAINT control_chart_once UNIQUE (characteristic_id, line_id),
     UNIQUE (id, characteristic_id, line_id),
@@ -136,7 +136,7 @@ CREATE TABLE mes.control_limits (
     excluded jsonb NOT NULL DEFAULT '[]',
     reason text NOT NULL CHECK (btrim(reason) <> ''),
     decided_by text NOT NULL,
-    decided_at timestamptz NOT NULL DEFAULT now(),
+    decided_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (chart_id, version),
     CHECK (num_nulls(baseline_name, baseline_from, baseline_to, baseline_checks) IN (0, 4)),
     CHECK (baseline_from < baseline_to)
@@ -165,7 +165,7 @@ CREATE TABLE mes.quality_check (
     conforming boolean NOT NULL,
     measured_at timestamptz NOT NULL,
     recorded_by text NOT NULL,
-    recorded_at timestamptz NOT NULL DEFAULT now(),
+    recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     FOREIGN KEY (characteristic_id, kind, product_id) REFERENCES mes.characteristic (id, kind, product_id),
     CONSTRAINT quality_check_by_an_approved_specification
         FOREIGN KEY (characteristic_id, specification_version, effective_from)
@@ -211,7 +211,7 @@ CREATE TABLE mes.nonconformance (
     serial text CHECK (btrim(serial) <> ''),
     characteristic_id text REFERENCES mes.characteristic,
     opened_by text NOT NULL,
-    opened_at timestamptz NOT NULL DEFAULT now(),
+    opened_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     disposition_version integer,
     disposition text,
     verification_check_id text REFERENCES mes.quality_check,
@@ -239,7 +239,7 @@ CREATE TABLE mes.disposition (
     concession text CHECK (btrim(concession) <> ''),
     decided_by text NOT NULL,
     decided_role text NOT NULL,
-    decided_at timestamptz NOT NULL DEFAULT now(),
+    decided_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     signed_type text NOT NULL GENERATED ALWAYS AS ('nonconformance') STORED,
     signed_meaning text NOT NULL GENERATED ALWAYS AS ('disposition') STORED,
     PRIMARY KEY (nonconformance_id, version),
@@ -303,7 +303,7 @@ CREATE TABLE mes.hold (
     serial text CHECK (btrim(serial) <> ''),
     reason text NOT NULL CHECK (btrim(reason) <> ''),
     placed_by text NOT NULL,
-    placed_at timestamptz NOT NULL DEFAULT now(),
+    placed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     released_by text,
     released_at timestamptz,
     release_reason text CHECK (btrim(release_reason) <> ''),
@@ -340,7 +340,7 @@ CREATE TABLE mes.corrective_action (
     owner text NOT NULL CHECK (btrim(owner) <> ''),
     due_on date NOT NULL,
     opened_by text NOT NULL,
-    opened_at timestamptz NOT NULL DEFAULT now(),
+    opened_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     implementation text CHECK (btrim(implementation) <> ''),
     implemented_by text,
     implemented_at timestamptz,
@@ -370,7 +370,7 @@ CREATE TABLE mes.effectiveness_verification (
     evidence text NOT NULL CHECK (btrim(evidence) <> ''),
     implemented_by text NOT NULL,
     verified_by text NOT NULL,
-    verified_at timestamptz NOT NULL DEFAULT now(),
+    verified_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (action_id, version),
     UNIQUE (action_id, version, effective),
     CONSTRAINT effectiveness_verified_by_another CHECK (verified_by <> implemented_by)

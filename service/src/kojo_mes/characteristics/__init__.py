@@ -1,0 +1,1 @@
+"""What is checked of a product, and what it is to be."""

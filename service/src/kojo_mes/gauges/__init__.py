@@ -1,0 +1,1 @@
+"""Measuring equipment and its calibration."""

@@ -1,0 +1,1 @@
+"""What does not conform: found, held, disposed of."""
