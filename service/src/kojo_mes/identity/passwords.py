@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 
@@ -25,8 +26,11 @@ def fault(password: str, *about: str) -> str | None:
     password = _normal(password)
     if not SHORTEST <= len(password) <= LONGEST:
         return f"needs {SHORTEST} to {LONGEST} characters"
-    words = [word for text in about for word in (text, *text.split())] + ["kojo", "kojo-mes", "factory", "工場"]
-    rating = zxcvbn(password[:RATED], user_inputs=words)
+    words = [word.casefold() for text in about for word in (text, *re.split(r"[\s._-]+", text))]
+    # shorter ones occur by chance, unless they are written in characters of many meanings
+    if any(word in password.casefold() for word in words if len(word) > 3 or not word.isascii()):
+        return "has the person's name in it"
+    rating = zxcvbn(password[:RATED], user_inputs=["kojo", "kojo-mes", "factory", "工場"])
     if rating["score"] < LEAST_SCORE:
         advice = rating["feedback"]["warning"] or "It is too easy to guess."
         return f"is common or easy to guess. {advice} Take several words that don't belong together."

@@ -24,6 +24,7 @@ from kojo_mes.identity.models import (
     RoleGrant,
 )
 from kojo_mes.kit.database import ReadSession, WriteSession
+from kojo_mes.lines.models import Equipment
 
 # a role is usable while its grant stands and, where it needs one, a qualification for it is valid
 ROLES = text("""
@@ -94,10 +95,16 @@ class Account:
     set_at: datetime | None
 
 
+def _open_reset_of(person_id: Any) -> Any:
+    return select(PasswordReset.token_hash).where(
+        PasswordReset.person_id == person_id, PasswordReset.used_at.is_(None), PasswordReset.voided_at.is_(None)
+    )
+
+
 async def account(session: ReadSession, user_name: str) -> Account | None:
     query = (
         select(Person, Password.hash, Password.set_at)
-        .outerjoin(Password, Password.person_id == Person.id)
+        .outerjoin(Password, (Password.person_id == Person.id) & ~_open_reset_of(Person.id).exists())
         .where(Person.user_name == user_name)
     )
     row = (await session.execute(query)).one_or_none()
@@ -146,7 +153,9 @@ async def qualifications(session: ReadSession, person_id: str) -> Sequence[Quali
 
 
 async def password(session: ReadSession, person_id: str) -> Password | None:
-    return await session.get(Password, person_id, populate_existing=True)
+    """None too after a reset, until the person has set the next one."""
+    query = select(Password).where(Password.person_id == person_id, ~_open_reset_of(person_id).exists())
+    return (await session.scalars(query.execution_options(populate_existing=True))).one_or_none()
 
 
 async def set_password(session: WriteSession, person_id: str, new: str, now: datetime) -> None:
@@ -261,12 +270,19 @@ async def devices(
     return (await session.execute(DEVICES, {"id": device_id, "after": after, "limit": limit})).all()
 
 
+async def unknown_equipment(session: ReadSession, names: Iterable[str]) -> set[str]:
+    wanted = set(names)
+    known = await session.scalars(select(Equipment.id).where(Equipment.id.in_(wanted), Equipment.retired_at.is_(None)))
+    return wanted - set(known.all())
+
+
 async def bind(session: WriteSession, device_id: str, equipment: Iterable[str]) -> None:
     await session.execute(delete(DeviceEquipment).where(DeviceEquipment.device_id == device_id))
     rows = [{"device_id": device_id, "equipment_id": item} for item in sorted(set(equipment))]
     await session.execute(insert(DeviceEquipment), rows)
 
 
-async def equipment_of(session: ReadSession, device_id: str) -> set[str]:
-    query = select(DeviceEquipment.equipment_id).where(DeviceEquipment.device_id == device_id)
-    return set((await session.scalars(query)).all())
+async def equipment_of(session: ReadSession, device_id: str) -> frozenset[str] | None:
+    """None when there is no such device."""
+    rows = await devices(session, device_id=device_id)
+    return frozenset(rows[0].equipment) if rows else None

@@ -8,12 +8,12 @@ from typing import Annotated
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
 
 from kojo_mes.identity.roles import JobRole
+from kojo_mes.kit.fields import Text, Time, Words
 
 # letters, digits, punctuation and inner spaces; no control characters
 PRINTED = r"^[^\x00-\x20\x7f]([^\x00-\x1f\x7f]*[^\x00-\x20\x7f])?$"
 UserName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9._-]{1,62}$", examples=["h.suzuki"])]
 PrintedName = Annotated[str, Field(pattern=PRINTED, max_length=100, examples=["鈴木 花子"])]
-Text = Annotated[str, Field(pattern=PRINTED, max_length=500)]
 Id = Annotated[str, Field(examples=["0190a6f2-5d1c-7cc1-a7f0-3b1f5a9c2d10"])]
 PasswordIn = Annotated[SecretStr, Field(min_length=1, max_length=256)]
 Token = Annotated[SecretStr, Field(min_length=20, max_length=200)]
@@ -134,14 +134,14 @@ class ProofMethod(StrEnum):
 
 class ProofIn(In):
     method: ProofMethod
-    evidence: Text = Field(description="what was seen; no copy of a document's number", examples=["Driving licence"])
+    evidence: Words = Field(description="what was seen; no copy of a document's number", examples=["Driving licence"])
 
 
 class QualificationIn(In):
     role: JobRole
-    evidence: Text = Field(examples=["Training record TR-114"])
-    valid_from: AwareDatetime
-    valid_until: AwareDatetime
+    evidence: Words = Field(examples=["Training record TR-114"])
+    valid_from: Time
+    valid_until: Time
 
 
 class QualificationOut(FromRow):

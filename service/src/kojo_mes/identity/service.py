@@ -23,12 +23,13 @@ class WrongPassword(Denied):
         self._locked = locked
 
     async def remember(self, session: WriteSession, actor: Actor) -> None:
-        if self._locked or not await attempts.admit(session, actor.id):
+        attempt = 0 if self._locked else await attempts.admit(session, actor.id)
+        if not attempt:
             attempts.ATTEMPTS.labels("locked").inc()
             await super().remember(session, actor)
             return
         attempts.ATTEMPTS.labels("refused").inc()
-        if await attempts.failed(session, actor, "signature"):
+        if await attempts.failed(session, actor, "signature", attempt):
             attempts.LOCKOUTS.inc()
 
 
@@ -41,6 +42,11 @@ async def verify_password(session: WriteSession, person_id: str, password: str) 
         raise WrongPassword(person_id, locked=False)
     await attempts.succeeded(session, person_id)
     attempts.ATTEMPTS.labels("accepted").inc()
+
+
+async def equipment_of(session: ReadSession, actor: Actor) -> frozenset[str] | None:
+    """What a device speaks for; None for the keys of the settings, which are bound to nothing."""
+    return await repository.equipment_of(session, actor.id)
 
 
 async def signing_obstacle(session: ReadSession, person_id: str, role: JobRole) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated
@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from kojo_mes.kit import audit, idempotency
 from kojo_mes.kit.audit import RecordRef
 from kojo_mes.kit.database import Database, WriteSession, driver_error
-from kojo_mes.kit.problems import Problem
+from kojo_mes.kit.problems import Fault, Problem
 from kojo_mes.kit.security import Actor, Permission, authenticated, permitted
 from kojo_mes.kit.versions import etag
 
@@ -47,8 +47,9 @@ class Denied(Problem):
         *,
         status: HTTPStatus = HTTPStatus.CONFLICT,
         kind: str = "denied",
+        errors: Sequence[Fault] | None = None,
     ) -> None:
-        super().__init__(status, kind, title, detail)
+        super().__init__(status, kind, title, detail, errors)
         self.ref = ref
         self.wanted = wanted
         self.reason = f"{title}. {detail}" if detail else title

@@ -15,7 +15,7 @@ from kojo_mes.readings.models import Reading
 MONTHS_AHEAD = 3
 
 SENSORS = text("""
-    SELECT sensor.id, sensor.name, sensor.measurement
+    SELECT sensor.id, sensor.name, sensor.measurement, sensor.equipment_id
     FROM mes.sensor
     JOIN mes.equipment ON equipment.id = sensor.equipment_id AND equipment.retired_at IS NULL
     JOIN mes.line ON line.id = equipment.line_id AND line.retired_at IS NULL
@@ -100,7 +100,7 @@ class Staged(NamedTuple):
     quality: str
 
 
-async def sensors(session: ReadSession, names: Iterable[str]) -> Sequence[Row[tuple[int, str, str]]]:
+async def sensors(session: ReadSession, names: Iterable[str]) -> Sequence[Row[tuple[int, str, str, str]]]:
     return (await session.execute(SENSORS, {"names": sorted(set(names))})).all()
 
 

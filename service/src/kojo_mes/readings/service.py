@@ -7,13 +7,17 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 
 from fastapi import Response
+from sqlalchemy import Row
 
+from kojo_mes.identity.service import equipment_of
 from kojo_mes.kit import idempotency
+from kojo_mes.kit.audit import RecordRef
 from kojo_mes.kit.cache import Cache
 from kojo_mes.kit.database import Database, ReadSession, WriteSession
 from kojo_mes.kit.metrics import READINGS
-from kojo_mes.kit.problems import Fault, Problem, invalid
-from kojo_mes.kit.writes import Write
+from kojo_mes.kit.problems import Fault, invalid
+from kojo_mes.kit.security import Actor
+from kojo_mes.kit.writes import Denied, Write
 from kojo_mes.lines.plant import Measurement, measurement_fault
 from kojo_mes.readings import repository
 from kojo_mes.readings.schemas import Batch, Latest, LatestReading, Page, ReadingIn, ReadingOut, Receipt
@@ -32,7 +36,7 @@ async def take_in(write: Write, batch: Batch) -> Response:
 
     async def work(session: WriteSession) -> Receipt:
         nonlocal receipt
-        accepted = await repository.store(session, await _staged(session, batch.readings), LATE)
+        accepted = await repository.store(session, await _staged(session, write.actor, batch.readings), LATE)
         received = len(batch.readings)
         receipt = Receipt(received=received, accepted=accepted, duplicates=received - accepted)
         return receipt
@@ -63,7 +67,7 @@ def _time_fault(time: datetime, now: datetime) -> str | None:
     return None
 
 
-async def _staged(session: ReadSession, readings: list[ReadingIn]) -> Iterator[repository.Staged]:
+async def _staged(session: ReadSession, actor: Actor, readings: list[ReadingIn]) -> Iterator[repository.Staged]:
     known = {row.name: row for row in await repository.sensors(session, {reading.sensor for reading in readings})}
     unknown = [
         Fault(place="body", index=index, field="sensor", detail=f"{reading.sensor} is not a sensor of this plant")
@@ -71,13 +75,16 @@ async def _staged(session: ReadSession, readings: list[ReadingIn]) -> Iterator[r
         if reading.sensor not in known
     ]
     if unknown:
-        raise Problem(
-            HTTPStatus.FORBIDDEN,
-            "unknown-sensor",
+        raise Denied(
+            RecordRef("sensor", ", ".join(sorted({readings[fault.index or 0].sensor for fault in unknown}))[:1000]),
+            "send readings",
             "A sensor is not known",
             "Nothing was stored. GET /api/v1/lines lists the plant's sensors.",
-            unknown,
+            status=HTTPStatus.FORBIDDEN,
+            kind="unknown-sensor",
+            errors=unknown,
         )
+    await _refuse_foreign(session, actor, [known[reading.sensor] for reading in readings])
     impossible = [
         Fault(place="body", index=index, field="value", detail=detail)
         for index, reading in enumerate(readings)
@@ -89,6 +96,28 @@ async def _staged(session: ReadSession, readings: list[ReadingIn]) -> Iterator[r
         repository.Staged(known[reading.sensor].id, reading.time, reading.value, reading.quality.value)
         for reading in readings
     )
+
+
+async def _refuse_foreign(session: ReadSession, actor: Actor, sensors: list[Row[tuple[int, str, str, str]]]) -> None:
+    """A device speaks for its own equipment alone."""
+    bound = await equipment_of(session, actor)
+    if bound is None:
+        return
+    foreign = [
+        Fault(place="body", index=index, field="sensor", detail=f"{sensor.name} is not a sensor of {actor.name}")
+        for index, sensor in enumerate(sensors)
+        if sensor.equipment_id not in bound
+    ]
+    if foreign:
+        raise Denied(
+            RecordRef("sensor", ", ".join(sorted({sensors[fault.index or 0].name for fault in foreign}))[:1000]),
+            "send readings",
+            "A sensor belongs to other equipment than the device",
+            "Nothing was stored.",
+            status=HTTPStatus.FORBIDDEN,
+            kind="foreign-sensor",
+            errors=foreign,
+        )
 
 
 async def latest(database: Database, cache: Cache) -> Latest:
