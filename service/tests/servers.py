@@ -92,7 +92,7 @@ def _programs() -> Path:
 
 
 @contextlib.contextmanager
-def postgres() -> Iterator[Postgres]:
+def postgres(shared_buffers: str = "32MB") -> Iterator[Postgres]:
     """As user postgres when the tests are root's: PostgreSQL refuses to run as root."""
     user = "postgres" if os.geteuid() == 0 else None
     programs = _programs()
@@ -118,7 +118,7 @@ def postgres() -> Iterator[Postgres]:
             "port": str(server.port),
             "unix_socket_directories": "",
             "fsync": "off",
-            "shared_buffers": "32MB",
+            "shared_buffers": shared_buffers,
         }
         command = [str(programs / "postgres"), "-D", str(data)]
         command += [part for name, value in parameters.items() for part in ("-c", f"{name}={value}")]

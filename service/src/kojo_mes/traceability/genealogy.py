@@ -10,18 +10,15 @@ from sqlalchemy import Row
 from kojo_mes.kit.database import ReadSession
 from kojo_mes.traceability import walks
 from kojo_mes.traceability.schemas import (
-    Affected,
     AffectedRow,
-    Delivery,
     Direction,
     Edge,
     EdgeRow,
     Genealogy,
     GenealogyLot,
     Recall,
-    Step,
 )
-from kojo_mes.traceability.service import known
+from kojo_mes.traceability.service import unknown
 
 IN_STOCK = "stock"
 
@@ -30,7 +27,7 @@ async def genealogy(session: ReadSession, lot_id: str, direction: Direction) -> 
     forward = direction is Direction.FORWARD
     rows = await (walks.forward if forward else walks.backward)(session, lot_id)
     if not rows:
-        await known(session, lot_id)
+        raise unknown(lot_id)
     lots = [
         GenealogyLot(lot=row.id, kind=row.kind, product=row.product_id, state=row.state, depth=row.depth)
         for row in rows
@@ -45,32 +42,12 @@ def _edges(row: Row[tuple[Any, ...]], forward: bool) -> Iterator[Edge]:
         yield Edge(source=source, target=target, quantity=quantity, unit=unit, first_at=first_at, last_at=last_at)
 
 
-async def recall(session: ReadSession, lot_id: str) -> Recall:
-    """An empty list is an answer too: nothing of it is in stock, nothing was shipped."""
-    rows = await walks.recall(session, lot_id)
-    if not rows:
-        await known(session, lot_id)
-    return Recall(lot=lot_id, affected=[_affected(row) for row in rows])
-
-
-def _affected(row: Row[tuple[Any, ...]]) -> Affected:
-    steps = zip(row.lots, row.quantities, row.units, strict=False)  # the last lot of a path goes nowhere
-    deliveries = [
-        Delivery(consignee=consignee, delivery=delivery, quantity=quantity, time=time)
-        for consignee, delivery, quantity, time in row.deliveries or []
-    ]
-    return Affected(
-        lot=row.id,
-        kind=row.kind,
-        product=row.product_id,
-        state=row.state,
-        unit=row.unit,
-        in_stock=row.on_hand,
-        shipped=row.shipped,
-        depth=row.depth,
-        path=[Step(lot=lot, quantity=quantity, unit=unit) for lot, quantity, unit in steps],
-        deliveries=deliveries,
-    )
+async def recall(session: ReadSession, lot_id: str) -> str:
+    """A Recall in JSON. An empty list is an answer too: nothing of it is in stock, nothing was shipped."""
+    document = await walks.recall(session, lot_id)
+    if document is None:
+        raise unknown(lot_id)
+    return document
 
 
 def edge_rows(answer: Genealogy) -> Iterator[EdgeRow]:

@@ -48,11 +48,12 @@ async def genealogy(
 
 
 @router.get("/{lot}/recall", response_model=Recall)
-async def recall(request: Request, as_csv: AsCsv, lot: LotId) -> Recall | Response:
-    """Every lot and serial in stock or shipped that has some of this lot in it: how it got there, how much there is, who
-    has it. As CSV: a line a delivery or stock."""
+async def recall(request: Request, as_csv: AsCsv, lot: LotId) -> Response:
+    """Every lot and serial in stock or shipped that has some of this lot in it: how it got there, how much there is,
+    who has it. As CSV: a line a delivery or stock."""
     database: Database = request.app.state.database
-    answer = await database.read(lambda session: walk.recall(session, lot))
+    document = await database.read(lambda session: walk.recall(session, lot))
     if as_csv:
-        return table(f"recall-{lot}", tuple(AffectedRow.model_fields), walk.affected_rows(answer))
-    return answer
+        rows = walk.affected_rows(Recall.model_validate_json(document))
+        return table(f"recall-{lot}", tuple(AffectedRow.model_fields), rows)
+    return Response(document, media_type="application/json")

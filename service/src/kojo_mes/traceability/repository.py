@@ -17,7 +17,11 @@ BALANCE = text("""
 """)
 HOLDS = text("""
     SELECT id, reason FROM mes.hold
-    WHERE released_at IS NULL AND (lot_id COLLATE "C" = :lot OR serial COLLATE "C" = :lot) ORDER BY id
+    WHERE released_at IS NULL AND (
+        serial COLLATE "C" = :lot
+        OR lot_id COLLATE "C" = :lot AND NOT EXISTS (SELECT FROM mes.lot WHERE lot.id = serial COLLATE "C")
+    )
+    ORDER BY id
 """)
 NONCONFORMANCES = text("""
     SELECT id, state FROM mes.nonconformance
@@ -83,6 +87,7 @@ async def balance(session: ReadSession, lot: str) -> dict[str, Decimal]:
 
 
 async def active_holds(session: ReadSession, lot: str) -> Sequence[Row[tuple[str, str]]]:
+    """As `mes.is_held` (migration 0008) sees them."""
     return (await session.execute(HOLDS, {"lot": lot})).all()
 
 

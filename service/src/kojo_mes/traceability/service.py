@@ -77,8 +77,12 @@ async def balance(session: ReadSession, lot_id: str) -> LotBalance:
 async def known(session: ReadSession, lot_id: str) -> Lot:
     lot = await repository.find(session, lot_id)
     if lot is None:
-        raise Problem(HTTPStatus.NOT_FOUND, "unknown-lot", f"There is no lot or serial {lot_id}")
+        raise unknown(lot_id)
     return lot
+
+
+def unknown(lot_id: str) -> Problem:
+    return Problem(HTTPStatus.NOT_FOUND, "unknown-lot", f"There is no lot or serial {lot_id}")
 
 
 def values_of(lot: LotOut) -> dict[str, object]:

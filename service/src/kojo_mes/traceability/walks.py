@@ -37,33 +37,43 @@ WALK = """
 FORWARD = text(WALK.format(here="lot_id", there="into_lot_id"))
 BACKWARD = text(WALK.format(here="into_lot_id", there="lot_id"))
 
-# The path is carried along: of all ways to a lot on one level, the first by name; of all levels, the nearest.
+# The path is carried along: of all ways to a lot on one level, the first by name; of all levels, the nearest. It leaves
+# the database as the document that is answered: to read its thousands of rows and decimals would take longer than the
+# walk takes.
 RECALL = text("""
-    WITH RECURSIVE walk (lot_id, depth, lots, quantities, units) AS (
-        SELECT id::text, 0, ARRAY[id::text], ARRAY[]::numeric[], ARRAY[]::text[] FROM mes.lot WHERE id = :lot
+    WITH RECURSIVE walk (lot_id, depth, path) AS (
+        SELECT id::text, 0, '' FROM mes.lot WHERE id = :lot
         UNION ALL
-        SELECT * FROM (
-            SELECT DISTINCT ON (edge.lot_id) edge.lot_id, walk.depth + 1, walk.lots || edge.lot_id,
-                   walk.quantities || edge.quantity, walk.units || edge.unit
+        SELECT step.lot_id, step.depth + 1,
+               step.path || CASE step.depth WHEN 0 THEN '' ELSE ',' END
+               || json_build_object('lot', step.source, 'quantity', trim_scale(step.quantity)::text, 'unit', step.unit)
+        FROM (
+            SELECT DISTINCT ON (edge.lot_id) edge.lot_id, walk.lot_id AS source, walk.depth, walk.path, edge.quantity,
+                   edge.unit
             FROM walk CROSS JOIN LATERAL (
                 SELECT into_lot_id::text AS lot_id, sum(quantity) AS quantity, min(unit) AS unit
                 FROM mes.material_movement WHERE kind = 'consumed' AND lot_id = walk.lot_id
                 GROUP BY into_lot_id
             ) AS edge
-            ORDER BY edge.lot_id, walk.lots
-        ) AS level
+            ORDER BY edge.lot_id, walk.lot_id
+        ) AS step
     ), reached AS (
-        SELECT DISTINCT ON (lot_id) * FROM walk ORDER BY lot_id, depth
+        SELECT DISTINCT ON (lot_id) lot_id, depth, path FROM walk ORDER BY lot_id, depth
     )
-    SELECT lot.id, lot.kind, lot.product_id, lot.state, lot.unit, lot.on_hand, lot.shipped,
-           reached.depth, reached.lots, reached.quantities, reached.units, sent.deliveries
+    SELECT json_build_object('lot', CAST(:lot AS text), 'affected', coalesce(json_agg(json_build_object(
+        'lot', lot.id, 'kind', lot.kind, 'product', lot.product_id, 'state', lot.state, 'unit', lot.unit,
+        'in_stock', trim_scale(lot.on_hand)::text, 'shipped', trim_scale(lot.shipped)::text,
+        'depth', reached.depth, 'path', CAST('[' || reached.path || ']' AS json),
+        'deliveries', CASE WHEN lot.shipped > 0 THEN (
+            SELECT json_agg(json_build_object('consignee', consignee, 'delivery', delivery,
+                                              'quantity', trim_scale(quantity)::text, 'time',
+                                              to_char(time AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
+                            ORDER BY sent.id)
+            FROM mes.material_movement AS sent WHERE sent.lot_id = lot.id AND sent.kind = 'shipped'
+        ) ELSE '[]' END
+    ) ORDER BY reached.depth, lot.id), '[]'))::text AS document, (SELECT count(*) FROM reached) > 0 AS known
     FROM reached JOIN mes.lot ON lot.id = reached.lot_id
-    LEFT JOIN LATERAL (
-        SELECT json_agg(json_build_array(consignee, delivery, quantity::text, time) ORDER BY id) AS deliveries
-        FROM mes.material_movement WHERE lot_id = lot.id AND kind = 'shipped'
-    ) AS sent ON lot.shipped > 0
     WHERE lot.on_hand > 0 OR lot.shipped > 0
-    ORDER BY reached.depth, lot.id
 """)
 
 
@@ -77,6 +87,8 @@ async def backward(session: ReadSession, lot: str) -> Sequence[Row[tuple[Any, ..
     return (await session.execute(BACKWARD, {"lot": lot})).all()
 
 
-async def recall(session: ReadSession, lot: str) -> Sequence[Row[tuple[Any, ...]]]:
-    """All that is in stock or was shipped of the lot and of whatever it went into."""
-    return (await session.execute(RECALL, {"lot": lot})).all()
+async def recall(session: ReadSession, lot: str) -> str | None:
+    """All that is in stock or was shipped of the lot and of whatever it went into: schemas.Recall in JSON. None when
+    there is no such lot."""
+    row = (await session.execute(RECALL, {"lot": lot})).one()
+    return str(row.document) if row.known else None

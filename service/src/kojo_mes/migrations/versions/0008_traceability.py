@@ -172,15 +172,15 @@ $$;
 CREATE FUNCTION mes.lot_follows_quality() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    lot record;
+    subject text;
 BEGIN
-    FOR lot IN SELECT id FROM mes.lot WHERE id IN (NEW.lot_id COLLATE "C", NEW.serial COLLATE "C")
+    FOR subject IN SELECT id FROM mes.lot WHERE id IN (NEW.lot_id COLLATE "C", NEW.serial COLLATE "C")
                ORDER BY id FOR NO KEY UPDATE LOOP
         UPDATE mes.lot SET state = CASE
             WHEN mes.is_held(id) THEN 'on_hold'
             WHEN released_at IS NOT NULL THEN 'released'
             ELSE 'in_process' END
-        WHERE id = lot.id AND (
+        WHERE id = subject COLLATE "C" AND (
             state IN ('created', 'in_process', 'released') AND mes.is_held(id)
             OR state = 'on_hold' AND NOT mes.is_held(id)
         );
