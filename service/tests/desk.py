@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import AsyncIterator
@@ -41,9 +42,9 @@ def content(**other: Any) -> dict[str, Any]:
     }
 
 
-def signature(person: Somebody, role: str, *, user_name: bool = True, password: str = PASSWORD) -> dict[str, Any]:
+def signature(person: Somebody, role: str, *, user_name: bool = True, typed: str = PASSWORD) -> dict[str, Any]:
     names = {"user_name": person.user_name} if user_name else {}
-    return {"role": role, "password": password, **names}
+    return {"role": role, "password": typed, **names}
 
 
 @dataclass
@@ -125,6 +126,7 @@ class Desk:
         ).fetchall()
 
 
+@contextlib.asynccontextmanager
 async def desk_of(variables: dict[str, str], admin: psycopg.Connection, **other: str) -> AsyncIterator[Desk]:
     settings = ApiSettings(**fields(variables | {"KOJO_MES_API_KEYS": json.dumps(KEYS | GATE)} | other))
     app = create_app(settings)
@@ -134,5 +136,5 @@ async def desk_of(variables: dict[str, str], admin: psycopg.Connection, **other:
 
 @pytest.fixture
 async def desk(variables: dict[str, str], admin: psycopg.Connection) -> AsyncIterator[Desk]:
-    async for desk in desk_of(variables, admin):
+    async with desk_of(variables, admin) as desk:
         yield desk

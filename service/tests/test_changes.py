@@ -51,9 +51,7 @@ async def test_two_people_in_two_roles_authorise_one_use(desk: Desk) -> None:
     assert problem(again) == (409, "illegal-transition")
     assert (await desk.may(change))["authorised"] is False
     assert "used" in (await desk.may(change))["reasons"][0]
-    closed = await desk.send(
-        desk.requester, f"/{change['id']}/close", {"note": "as expected"}, used.json()["version"]
-    )
+    closed = await desk.send(desk.requester, f"/{change['id']}/close", {"note": "as expected"}, used.json()["version"])
     assert closed.json()["state"] == "closed"
     for action, actor in (
         ("changes:create", desk.requester.id),
@@ -194,7 +192,10 @@ async def test_time_expires_a_change_at_once_and_the_sweep_stores_it(desk: Desk)
 
 async def test_a_window_of_the_past_is_not_submitted(desk: Desk) -> None:
     now = datetime.now(UTC)
-    past = {"window_start": (now - timedelta(hours=2)).isoformat(), "window_end": (now - timedelta(hours=1)).isoformat()}
+    past = {
+        "window_start": (now - timedelta(hours=2)).isoformat(),
+        "window_end": (now - timedelta(hours=1)).isoformat(),
+    }
     draft = await desk.create(**past)
     assert problem(await desk.send(desk.requester, f"/{draft['id']}/submit", version=1)) == (409, "denied")
 
@@ -341,9 +342,7 @@ async def test_break_glass_authorises_one_use_and_demands_a_review(desk: Desk) -
         desk.quality, f"/{change['id']}/review", verdict(desk.quality, "quality_manager"), used["version"]
     )
     assert done.json()["break_glass"]["review"] == "done"
-    closed = await desk.send(
-        desk.requester, f"/{change['id']}/close", {"note": "runs"}, done.json()["version"]
-    )
+    closed = await desk.send(desk.requester, f"/{change['id']}/close", {"note": "runs"}, done.json()["version"])
     assert closed.json()["state"] == "closed"
     await service.sweep(desk.app.state.database)
     assert "kojo_mes_break_glass_unreviewed 0.0" in (await desk.client.get("/metrics")).text
@@ -351,19 +350,19 @@ async def test_break_glass_authorises_one_use_and_demands_a_review(desk: Desk) -
 
 async def test_a_review_that_is_late_shows_and_alerts(variables: dict[str, str], admin: Any) -> None:
     hurried = {"KOJO_MES_BREAK_GLASS_VALIDITY": "0.2", "KOJO_MES_BREAK_GLASS_REVIEW": "0.2"}
-    async for desk in desk_of(variables, admin, **hurried):
-        draft = await desk.create()
-        body = {"signature": signature(desk.devops, "devops_lead"), "reason": "line 3 stands"}
-        assert (await desk.send(desk.devops, f"/{draft['id']}/break-glass", body, 1)).status_code == 200
+    async with desk_of(variables, admin, **hurried) as here:
+        draft = await here.create()
+        body = {"signature": signature(here.devops, "devops_lead"), "reason": "line 3 stands"}
+        assert (await here.send(here.devops, f"/{draft['id']}/break-glass", body, 1)).status_code == 200
         await asyncio.sleep(0.3)
-        shown = (await desk.get(f"/changes/{draft['id']}")).json()
+        shown = (await here.get(f"/changes/{draft['id']}")).json()
         assert (shown["state"], shown["break_glass"]["review"]) == ("expired", "overdue")
-        assert not (await desk.may(draft))["authorised"]
-        assert problem(await desk.use(draft)) == (409, "illegal-transition")
-        await service.sweep(desk.app.state.database)
-        assert "kojo_mes_break_glass_review_overdue 1.0" in (await desk.client.get("/metrics")).text
-        late = {"signature": signature(desk.quality, "quality_manager"), "conclusion": "never used"}
-        done = await desk.send(desk.quality, f"/{draft['id']}/review", late, 3)
+        assert not (await here.may(draft))["authorised"]
+        assert problem(await here.use(draft)) == (409, "illegal-transition")
+        await service.sweep(here.app.state.database)
+        assert "kojo_mes_break_glass_review_overdue 1.0" in (await here.client.get("/metrics")).text
+        late = {"signature": signature(here.quality, "quality_manager"), "conclusion": "never used"}
+        done = await here.send(here.quality, f"/{draft['id']}/review", late, 3)
         assert done.json()["break_glass"]["review"] == "done"
 
 
