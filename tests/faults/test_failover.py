@@ -73,7 +73,7 @@ def lose(lab: Lab, service: httpx.Client, podman: Podman, leading: Callable[[Pla
     assert kept >= set(times)
 
 
-# The two tests, and not one: where the primary and the Redis master are on different hosts, losing both at once is losing
+# Two tests, and not one: where the primary and the Redis master are on different hosts, losing both at once is losing
 # two of three members, which no quorum survives.
 def test_the_primarys_host_and_an_edge_die_at_once_and_come_back(
     lab: Lab, service: httpx.Client, podman: Podman
