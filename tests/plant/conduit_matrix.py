@@ -100,8 +100,9 @@ class Network:
         return probe.source in self.groups[end]
 
     def _goes_to(self, end: str, address: str) -> bool:
-        holders = self.groups["edge"] if address == self.virtual_address else []
-        return any(address in self.addresses[host] or host in holders for host in self.groups[end])
+        if address == self.virtual_address:
+            return end in ("edge", "all")
+        return any(address in self.addresses[host] for host in self.groups[end])
 
     def _sender(self, probe: Probe) -> str:
         """The address that the source sends from: its own in the target's zone, if it stands in that one too."""

@@ -30,6 +30,14 @@ try:
 except urllib.error.HTTPError as error:
     print(error.code)
 """
+TELL = """
+import socket, sys
+with socket.socket(socket.AF_UNIX) as stats:
+    stats.connect("/run/haproxy/admin.sock")
+    stats.sendall(sys.argv[1].encode() + b"\\n")
+    answer = stats.recv(4096).decode().strip()
+sys.exit(answer or None)
+"""
 
 
 @pytest.fixture
@@ -122,6 +130,26 @@ def test_a_body_too_large_stays_at_the_edge(device: httpx.Client) -> None:
     answer = device.post("/api/v1/readings", content=b" " * (9 * 1024 * 1024))
     assert answer.status_code == 413
     assert answer.headers["content-type"] == PROBLEM
+
+
+def test_who_asks_too_often_is_told_to_wait(plant: Plant, host: Callable[[str], Host], anybody: httpx.Client) -> None:
+    """As if this client had sent a million requests; the edge forgets it afterwards."""
+    with socket.create_connection((edges.address(plant), 443), timeout=10) as connection:
+        client = f"::ffff:{connection.getsockname()[0]}"
+    (holder,) = edges.holders(plant, host)
+
+    def tell(command: str) -> None:
+        host(holder).check_output(shlex.join(["python3", "-c", TELL, command]))
+
+    tell(f"set table service key {client} data.http_req_rate 1000000")
+    try:
+        answer = anybody.get("/health")
+    finally:
+        tell(f"clear table service key {client}")
+    assert answer.status_code == 429
+    assert answer.headers["content-type"] == PROBLEM
+    assert int(answer.headers["retry-after"]) > 0
+    assert anybody.get("/health").status_code == 200
 
 
 def test_the_preview_leads_to_the_idle_colour(plant: Plant) -> None:

@@ -53,13 +53,13 @@ def test_releases_can_be_changed_by_root_alone(plant: Plant, host: Callable[[str
 
 
 def test_secrets_are_where_they_are_needed(plant: Plant, host: Callable[[str], Host]) -> None:
-    def holders_of(secret: str) -> list[str]:
+    def holders_of(secret: str) -> set[str]:
         search = shlex.join(["grep", "-rqF", plant.secrets[secret], "/etc/kojo-mes", "/etc/systemd/system"])
-        return [name for name in plant.groups["app"] + plant.groups["gateway"] if host(name).run(search).rc == 0]
+        return {name for name in plant.groups["app"] + plant.groups["gateway"] if host(name).run(search).rc == 0}
 
-    assert holders_of("postgresql_owner_password") == []
-    assert holders_of("postgresql_app_password") == plant.groups["app"]
-    assert holders_of("mes_simulator_key") == plant.groups["gateway"]
+    assert holders_of("postgresql_owner_password") == set()
+    assert holders_of("postgresql_app_password") == set(plant.groups["app"])
+    assert holders_of("mes_simulator_key") == set(plant.groups["gateway"])
     for name in plant.groups["app"] + plant.groups["gateway"]:
         assert edges.rights(host(name), "/etc/kojo-mes/kojo-mes.env") == "root kojo-mes 640"
 

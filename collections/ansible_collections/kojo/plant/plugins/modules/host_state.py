@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -19,7 +20,8 @@ short_description: What a plant's preflight wants to know of a host
 version_added: 0.1.0
 author: Kojo contributors (@kojo)
 description:
-  - Reads the system, the clock, the space and the memory of a host in one small call. It changes nothing.
+  - Reads the system, the clock, the space, the memory and the installed packages of a host in one small call. It
+    changes nothing.
   - A host that can't be reached or read doesn't fail the task; what happened is returned as C(error).
 options:
   paths:
@@ -99,7 +101,16 @@ memory_mb:
   returned: when the host could be read
   type: int
   sample: 3913
+ansible_facts:
+  description:
+    - C(packages), the installed packages as M(ansible.builtin.package_facts) tells them, by name with version. It is
+      read from dpkg's own list, at a tenth of the cost.
+  returned: when the host could be read
+  type: dict
+  sample: {packages: {chrony: [{version: 4.6.1-3}]}}
 """
+
+DPKG_STATUS = Path("/var/lib/dpkg/status")
 
 
 def os_release(text: str) -> dict[str, str]:
@@ -112,6 +123,16 @@ def memory_mb(meminfo: str) -> int:
     """The MemTotal of /proc/meminfo."""
     kilobytes = next(line.split()[1] for line in meminfo.splitlines() if line.startswith("MemTotal:"))
     return int(kilobytes) // 1024
+
+
+def installed(status: str) -> dict[str, list[dict[str, str]]]:
+    """The packages of dpkg's status file (deb822) that are installed, not merely known or left with their settings."""
+    packages: dict[str, list[dict[str, str]]] = {}
+    for paragraph in status.split("\n\n"):
+        fields = dict(re.findall(r"^(Package|Status|Version): (.+)$", paragraph, re.MULTILINE))
+        if fields.get("Status", "").endswith(" installed"):
+            packages.setdefault(fields["Package"], []).append({"version": fields["Version"]})
+    return packages
 
 
 def free_mb(path: Path) -> int:
@@ -131,6 +152,9 @@ def state(paths: list[str]) -> dict[str, Any]:
         "root": os.geteuid() == 0,
         "disk_free_mb": {path: free_mb(Path(path)) for path in paths},
         "memory_mb": memory_mb(Path("/proc/meminfo").read_text(encoding="utf-8")),
+        "ansible_facts": {
+            "packages": installed(DPKG_STATUS.read_text(encoding="utf-8")) if DPKG_STATUS.exists() else {}
+        },
         "clock": time.time(),
     }
 
