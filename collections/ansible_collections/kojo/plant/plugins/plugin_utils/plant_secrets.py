@@ -35,6 +35,15 @@ def _bcrypt_salt() -> str:
     return body + secrets.choice(BCRYPT_LAST)
 
 
+def _signing_key() -> str:
+    """An Ed25519 key (RFC 8032) as PEM, PKCS 8."""
+    # preflight only names the secrets; who makes them has cryptography
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
 GENERATORS: dict[str, Callable[[], str]] = {
     "etcd_root_password": _token,
     "etcd_patroni_password": _token,
@@ -62,6 +71,7 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "grafana_admin_password": _token,
     "mes_simulator_key": _token,
     "mes_token_secret": _token,
+    "mes_seal_key": _signing_key,
     "bcrypt_salt": _bcrypt_salt,
 }
 
@@ -98,4 +108,6 @@ def _problem(name: str, value: object) -> str | None:
         return f"is shorter than {SHORTEST} characters"
     if name == "bcrypt_salt" and not re.fullmatch(r"[./A-Za-z0-9]{21}[.Oeu]", value):
         return "is not 22 characters of bcrypt's alphabet ending in one of .Oeu"
+    if name == "mes_seal_key" and not value.startswith("-----BEGIN PRIVATE KEY-----"):
+        return "is not a private key in PEM (PKCS 8)"
     return None
