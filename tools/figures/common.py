@@ -76,6 +76,11 @@ def emit(
     print(json.dumps(line))
 
 
+def service_benchmark(name: str) -> None:
+    """Run a benchmark of the service, which needs no lab: its last line of output is the figure's."""
+    subprocess.run([ROOT / ".venv-service/bin/python", ROOT / f"service/benchmarks/{name}.py"], check=True, cwd=ROOT)
+
+
 def _run(*command: str) -> None:
     # a figure's own output stays its own
     subprocess.run(command, check=True, cwd=ROOT, stdout=sys.stderr)
