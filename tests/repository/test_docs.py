@@ -120,6 +120,17 @@ def asks_plant_a(clone: Path, command: str) -> None:
     assert "inventories/plant_a/.state/pki/ca.crt" in command
 
 
+def adds_a_person(clone: Path, command: str) -> None:
+    """Needs a plant: the host and the key are plant_a's, the options the command's; tests/plant adds one so."""
+    hosts = load(clone / "inventories/plant_a/hosts.yml")["all"]
+    applications = {hosts["hosts"][name]["ansible_host"] for name in hosts["children"]["app"]["hosts"]}
+    assert f"root@{next(address for address in applications if address in command)}" in command
+    identity = clone / "service/src/kojo_mes/identity"
+    options = (identity / "arguments.py").read_text(encoding="utf-8")
+    assert [option for option in re.findall(r"--\w+", command) if f'"{option}"' not in options] == []
+    assert command.split()[-1] in (identity / "roles.py").read_text(encoding="utf-8")
+
+
 CHECKS: dict[str, Callable[[Path, str], None]] = {
     "make plant": makes(
         "tools.secrets", "tools.wheelhouse", "tools/lab/enter molecule create", "ansible-playbook site.yml"
@@ -135,6 +146,8 @@ CHECKS: dict[str, Callable[[Path, str], None]] = {
     "make figure-rerun": makes("-m tools.figures.rerun"),
     "make figure-lab-memory": makes("-m tools.figures.lab_memory"),
     "curl --cacert inventories/plant_a/.state/pki/ca.crt https://10.77.35.10/health": asks_plant_a,
+    "ssh -i inventories/plant_a/.state/lab/id_ed25519 root@10.77.30.11"
+    ' kojo-mes user add sato --name "Sato Hanako" --role administrator': adds_a_person,
     ". .venv/bin/activate": runs,
     "ansible-playbook playbooks/preflight.yml -i plant_a": site_begins_with_it,
     "ansible-playbook site.yml -i plant_a --check --diff": molecule_runs,
