@@ -31,7 +31,7 @@ def auditor(plant: Plant, host: Callable[[str], Host]) -> Iterator[str]:
     name = f"test-{uuid.uuid4().hex[:12]}"
     token = kojo_mes(app, "user", "add", name, "--name", "Test Auditor", "--role", "auditor").strip()
     with edges.client(plant) as client:
-        chosen = client.post("/api/v1/passwords", json={"token": token, "new_password": PASSWORD})
+        chosen = client.post("/api/v1/identity/passwords", json={"token": token, "new_password": PASSWORD})
         assert chosen.status_code == 200, chosen.text
     yield name
     kojo_mes(app, "user", "deactivate", name, "--reason", "end of the test")
@@ -40,12 +40,14 @@ def auditor(plant: Plant, host: Callable[[str], Host]) -> Iterator[str]:
 @pytest.fixture
 def session(plant: Plant, auditor: str) -> Iterator[httpx.Client]:
     with edges.client(plant) as client:
-        answer = client.post("/api/v1/sessions", json={"user_name": auditor, "password": PASSWORD})
+        answer = client.post("/api/v1/identity/sessions", json={"user_name": auditor, "password": PASSWORD})
         assert answer.status_code == 200, answer.text
         client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
         if policy := answer.json()["acknowledge"]:
             agreed = client.post(
-                "/api/v1/me/acknowledgements", json={"policy": policy}, headers={"Idempotency-Key": str(uuid.uuid4())}
+                "/api/v1/identity/me/acknowledgements",
+                json={"policy": policy},
+                headers={"Idempotency-Key": str(uuid.uuid4())},
             )
             assert agreed.status_code == 200, agreed.text
         yield client
@@ -58,7 +60,7 @@ def published(plant: Plant, host: Callable[[str], Host]) -> list[list[dict[str, 
 
 
 def test_who_was_added_by_the_command_is_in_the_trail(session: httpx.Client, auditor: str) -> None:
-    me = session.get("/api/v1/me").json()
+    me = session.get("/api/v1/identity/me").json()
     assert me["user_name"] == auditor
     events = session.get("/api/v1/audit/events", params={"record_type": "person", "record_id": me["id"]}).json()[
         "items"
@@ -71,7 +73,7 @@ def test_who_was_added_by_the_command_is_in_the_trail(session: httpx.Client, aud
 
 def test_an_auditor_changes_nothing(session: httpx.Client) -> None:
     body = {"user_name": "somebody", "name": "Somebody"}
-    answer = session.post("/api/v1/people", json=body, headers={"Idempotency-Key": str(uuid.uuid4())})
+    answer = session.post("/api/v1/identity/people", json=body, headers={"Idempotency-Key": str(uuid.uuid4())})
     assert answer.status_code == 403
 
 
