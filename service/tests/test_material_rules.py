@@ -256,11 +256,13 @@ def _set(house: Warehouse, lot: str, values: dict[str, object]) -> None:
     house.admin.execute(sql.SQL("UPDATE mes.lot SET {} WHERE id = {}").format(columns, lot))
 
 
-def at_once(postgres: servers.Postgres, database: str, works: list[Callable[[psycopg.Connection], None]]) -> list[str]:
+def at_once(
+    postgres: servers.Postgres, database: str, works: list[Callable[[psycopg.Connection], object]]
+) -> list[str]:
     """Each in a thread and a connection of its own, all let go together: '' or the name of the rule that refused."""
     gate = threading.Barrier(len(works))
 
-    def run(work: Callable[[psycopg.Connection], None]) -> str:
+    def run(work: Callable[[psycopg.Connection], object]) -> str:
         with postgres.connect(database, "kojo_app") as connection:
             gate.wait()
             try:
@@ -277,7 +279,7 @@ def test_many_at_once_consume_what_there_is(postgres: servers.Postgres, database
     source, order = house.stock("R", 10), house.order()
     targets = [house.lot(f"L{number}", order) for number in range(8)]
 
-    def taking(target: str) -> Callable[[psycopg.Connection], None]:
+    def taking(target: str) -> Callable[[psycopg.Connection], object]:
         return lambda app: house.elsewhere(app).move("consumed", source, 3, target)
 
     outcomes = at_once(postgres, database, [taking(target) for target in targets])
@@ -292,7 +294,7 @@ def test_bookings_across_each_other_do_not_lock_each_other_out(
     sources = [house.stock(f"R{number}", 100) for number in range(3)]
     targets = [house.lot(f"A{number}", order) for number in range(3)]  # sort before their sources
 
-    def mixing(turn: int) -> Callable[[psycopg.Connection], None]:
+    def mixing(turn: int) -> Callable[[psycopg.Connection], object]:
         def work(app: psycopg.Connection) -> None:
             own = house.elsewhere(app)
             for step in range(9):
