@@ -150,11 +150,6 @@ async def page(
     return page_of(rows, limit, NonconformanceOut.model_validate, lambda row: (row.id,))
 
 
-async def unclosed_of_lot(session: ReadSession, lot: str) -> Sequence[str]:
-    """What keeps a lot from its release (ISO 9001 8.6)."""
-    return await repository.unclosed_of_lot(session, lot)
-
-
 async def _open(
     session: WriteSession, actor: Actor, place: Place, source: Source, description: str, characteristic: str | None
 ) -> NonconformanceOut:
