@@ -60,6 +60,11 @@ class Keys:
         """PEM files, as `openssl pkey -pubout` makes them."""
         return cls(public_key(path) for path in paths)
 
+    @classmethod
+    def of_hex(cls, raw: str) -> Keys:
+        """One key, its 32 bytes in hex."""
+        return cls([Ed25519PublicKey.from_public_bytes(bytes.fromhex(raw))])
+
     def fault(self, key: str, use: Use, data: bytes, signature: bytes) -> str | None:
         """What is wrong with the signature, or None."""
         known = self._keys.get(key)
