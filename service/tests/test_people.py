@@ -93,8 +93,8 @@ async def test_from_account_to_signature(
 
     assert await obstacle(app, person) == "the person has no valid qualification for the role operator"
     now = datetime.now(UTC)
-    training = {"role": "operator", "evidence": "TR-114", "valid_from": now, "valid_until": now + timedelta(days=365)}
-    training |= {name: training[name].isoformat() for name in ("valid_from", "valid_until")}
+    until = now + timedelta(days=365)
+    training = {"role": "operator", "evidence": "TR-114", "valid_from": f"{now}", "valid_until": f"{until}"}
     qualified = await ask(manager, "POST", f"/people/{person}/qualifications", training)
     assert qualified.status_code == 201
     assert await obstacle(app, person) is None
