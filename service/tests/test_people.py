@@ -297,7 +297,7 @@ async def test_a_device_speaks_for_its_own_equipment(
 async def test_a_device_with_a_certificate_needs_it(
     ask: Any, client: httpx.AsyncClient, administrator: Somebody, reading: Make
 ) -> None:
-    """The listener tells which certificate it verified (tests/test_processes.py); here there is none."""
+    """The listener tells which certificate it verified (tests/test_peer.py); here there is none."""
     body = {"name": "press-1-plc", "equipment": ["press-1"], "certificate_sha256": "a" * 64}
     added = (await ask(administrator, "POST", "/devices", body)).json()
     answer = await send(client, reading(), **key(), **{"Authorization": f"Bearer {added['key']}"})
