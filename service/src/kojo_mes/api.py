@@ -43,6 +43,7 @@ from kojo_mes.products import endpoints as products
 from kojo_mes.quality import endpoints as quality
 from kojo_mes.readings import endpoints as readings
 from kojo_mes.readings import service as readings_service
+from kojo_mes.retention import repository as retention
 from kojo_mes.series import endpoints as series
 from kojo_mes.shifts import endpoints as shifts
 from kojo_mes.signatures import endpoints as signatures
@@ -140,6 +141,7 @@ async def _keep_house(database: Database) -> None:
             await readings_service.housekeeping(database)
             await database.write(sessions.forget, repeatable=True)
             await signatures_service.housekeeping(database)
+            await database.write(retention.hold, repeatable=True)
         except Exception as error:
             log.warning("housekeeping_failed", reason=str(error))
             await asyncio.sleep(HOUSEKEEPING_RETRY)

@@ -28,6 +28,7 @@ from kojo_mes.lines import collector as lines
 from kojo_mes.lines.plant import PlantError, read_plant
 from kojo_mes.quality import collector as quality
 from kojo_mes.readings import collector as readings
+from kojo_mes.retention.arguments import add_arguments as add_archive_arguments
 from kojo_mes.simulator.arguments import add_arguments
 
 API_PORT = 8101
@@ -94,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("process", nargs="?", default="api", choices=CHECKED, help="default: api")
     add_audit_arguments(add("audit", _audit_verify, "verify or export the audit trail"), _audit_verify, _audit_export)
     add_user_arguments(add("user", _user, "keep people and their job roles"))
+    add_archive_arguments(add("archive", _archive, "keep months of readings and audit rows for their seven years"))
     add_arguments(add("simulate", _simulate, "play the plant's lines against the API"))
     return parser
 
@@ -157,6 +159,12 @@ def _audit_export(options: argparse.Namespace) -> int:
 
 def _user(options: argparse.Namespace) -> int:
     from kojo_mes.identity.commands import run
+
+    return run(options)
+
+
+def _archive(options: argparse.Namespace) -> int:
+    from kojo_mes.retention.commands import run
 
     return run(options)
 

@@ -18,6 +18,7 @@ class Use(Enum):
     SEAL = b"kojo.audit.seal.v1\0"
     MANIFEST = b"kojo.audit.manifest.v1\0"
     JOURNAL = b"kojo.audit.journal.v1\0"
+    ARCHIVE = b"kojo.archive.v1\0"
 
 
 class KeyFault(ValueError):

@@ -319,6 +319,16 @@ class AuditSettings(SealSettings):
     journal_keys: Annotated[Json[dict[str, JournalKey]] | None, NoDecode] = None
 
 
+class ArchiveSettings(DatabaseSettings, SealSettings):
+    """`kojo-mes archive`: acts as the tables' owner."""
+
+    migration_user: str = "kojo_owner"
+    migration_password: Secret = None
+
+    def credentials(self) -> tuple[str, SecretStr | None]:
+        return self.migration_user, self.migration_password
+
+
 class AuditorSettings(DatabaseSettings, SealSettings):
     """`kojo-mes audit export`: reads as the auditor's login."""
 
