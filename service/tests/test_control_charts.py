@@ -167,7 +167,7 @@ IMPOSSIBLE: list[tuple[dict[str, Any], str]] = [
 
 async def test_an_impossible_chart_is_refused(laboratory: Laboratory) -> None:
     await laboratory.define()
-    page = {"id": "c", "characteristic": BORE, "line": "line-1", "kind": "xbar-r"}
+    page: dict[str, Any] = {"id": "c", "characteristic": BORE, "line": "line-1", "kind": "xbar-r"}
     page |= {"subgroup_size": 5, "rule_set": "nelson"}
     for wrong, field in IMPOSSIBLE:
         answer = await laboratory.post("/quality/charts", page | wrong)
