@@ -9,11 +9,14 @@ from typing import Any
 
 import psycopg
 import pytest
+import servers
+from conftest import environment
 from desk import GATE_KEY, Desk, desk, desk_of, signature
 from people import PASSWORD, Somebody, somebody
 from psycopg import sql
 
 from kojo_mes.kit.ids import new_id
+from kojo_mes.kit.settings import ApiSettings, SettingsError, load
 from kojo_mes.signatures import moment
 from kojo_mes.signatures.accuracy import ClockUnreadable, KernelClock, disagreement, kernel_clock
 from kojo_mes.signatures.manifestation import manifestation
@@ -264,6 +267,20 @@ def test_the_kernel_says_how_good_its_clock_is() -> None:
     state = ctypes.CDLL(None).ntp_gettimex(other)
     assert said.largest_error == pytest.approx(other[2] / 1e6, abs=0.01)
     assert said.synchronised == (state != TIME_ERROR)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("TIME_ZONE", "Asia/Edo"), ("CLOCK_CHECK", "sundial"), ("CLOCK_LIMIT", "0"), ("SIGNING_IDLE_TIMEOUT", "-1")],
+)
+def test_wrong_rules_of_signing_are_named(
+    postgres: servers.Postgres, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    for name, given in (environment(postgres, "any") | {f"KOJO_MES_{variable}": value}).items():
+        monkeypatch.setenv(name, given)
+    with pytest.raises(SettingsError) as caught:
+        load(ApiSettings)
+    assert [fault.partition(":")[0] for fault in caught.value.faults] == [f"KOJO_MES_{variable}"]
 
 
 @pytest.mark.parametrize(("other", "apart"), [(-3, 2.0), (-0.5, 0.0), (0, 0.0), (0.5, 0.0), (3, 2.0)])
