@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
 import psycopg
 import pytest
@@ -132,7 +133,7 @@ class Warehouse:
         """The same, through another connection."""
         return Warehouse(app, self.admin, self.prefix, self.signer)
 
-    def row(self, lot: str) -> tuple[str, Decimal, Decimal]:
+    def row(self, lot: str) -> tuple[str, Any, Any]:
         """State, on hand, shipped."""
         row = self.admin.execute("SELECT state, on_hand, shipped FROM mes.lot WHERE id = %s", (lot,)).fetchone()
         assert row

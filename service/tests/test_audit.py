@@ -14,6 +14,7 @@ from prometheus_client import REGISTRY
 from psycopg import errors, sql
 from psycopg.rows import dict_row
 from sqlalchemy import text
+from trail import forget
 
 from kojo_mes.kit.audit import RecordRef, record
 from kojo_mes.kit.database import Database, WriteSession
@@ -25,7 +26,8 @@ ACTOR = Actor("person", "p-1", "工場 花子", frozenset({"operator", "line_lea
 
 
 @pytest.fixture
-async def service(settings: ApiSettings) -> Any:
+async def service(settings: ApiSettings, admin: psycopg.Connection) -> Any:
+    forget(admin)
     database = Database(settings)
     yield database
     await database.close()
@@ -34,6 +36,7 @@ async def service(settings: ApiSettings) -> Any:
 @pytest.fixture
 def watched(admin: psycopg.Connection) -> Iterator[str]:
     """A table of some domain, watched as migrations do it."""
+    forget(admin)
     admin.execute("CREATE TABLE mes.thing (area text, id integer, name text, secret text, PRIMARY KEY (id, area))")
     admin.execute("GRANT ALL ON mes.thing TO kojo_app")
     admin.execute("SELECT mes.audit_table('mes.thing', 'secret')")

@@ -245,7 +245,7 @@ async def test_versions_guard_every_step(desk: Desk) -> None:
         ({"what": "   "}, "what"),
         ({"why": None}, "why"),
         ({"window_start": "2026-01-01T00:00:00"}, "window_start"),
-        ({"window_end": "2020-01-01T00:00:00Z"}, "body"),
+        ({"window_end": "2020-01-01T00:00:00Z"}, "window_end"),
         ({"colour": "red"}, "colour"),
     ],
 )

@@ -19,9 +19,7 @@ from hypothesis import strategies as st
 from material import Warehouse, refused
 from people import Somebody, somebody
 
-EXAMPLES = settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+EXAMPLES = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 STOCK = 1000
 
 
@@ -133,7 +131,7 @@ async def test_a_recall_names_all_that_is_there_and_how_it_got_there(
             index = lots.index(item["lot"])
             used = sum(quantity for (source, _), quantity in plan.edges().items() if source == index)
             sent = 7 if plan.shipped[index] == 1 else 0
-            assert (Decimal(item["in_stock"]), Decimal(item["shipped"])) == (STOCK - used - sent, sent)
+            assert (item["in_stock"], item["shipped"]) == (str(STOCK - used - sent), str(sent))
             assert [Decimal(delivery["quantity"]) for delivery in item["deliveries"]] == ([sent] if sent else [])
             way = [step["lot"] for step in item["path"]] + [item["lot"]]
             assert (way[0], len(way) - 1, item["depth"]) == (lots[number], reached[item["lot"]], reached[item["lot"]])
@@ -190,7 +188,8 @@ def test_whatever_is_tried_mass_is_kept_and_nothing_goes_round(
             " FROM mes.material_movement WHERE lot_id = %s",
             (lot,),
         ).fetchone()
-        assert (state, on_hand, booked) == (model.state, model.free(), (model.free(),))
+        assert booked == (model.free(),)
+        assert (state, on_hand) == (model.state, model.free())
         assert all((target, lot) not in edges for target in depths(edges, lot)), "a lot was made of itself"
 
 

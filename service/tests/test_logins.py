@@ -16,7 +16,7 @@ from people import PASSWORD, Somebody, somebody
 from prometheus_client import REGISTRY
 
 from kojo_mes.api import create_app
-from kojo_mes.identity import policy
+from kojo_mes.identity import passwords, policy
 from kojo_mes.kit.ids import new_id
 from kojo_mes.kit.settings import ApiSettings
 
@@ -265,3 +265,15 @@ async def test_sessions_survive_another_process(
     other = variables | {"KOJO_MES_TOKEN_SECRET": "another secret of this plant"}
     async with client_of(create_app(ApiSettings(**fields(other)))) as stranger:
         assert await status_of(stranger, tokens) == 401
+
+
+async def test_a_flood_of_logins_is_429(
+    anybody: httpx.AsyncClient, admin: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator = somebody(admin, "operator")
+    monkeypatch.setattr(passwords, "MOST_WAITING", 3)
+    answers = await asyncio.gather(*(login(anybody, f"nobody{number}") for number in range(40)))
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert refused
+    assert {answer.headers["Retry-After"] for answer in refused} == {"5"}
+    assert (await login(anybody, operator.user_name)).status_code == 200

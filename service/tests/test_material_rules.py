@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -19,9 +20,17 @@ from kojo_mes.traceability.states import TABLE as LOT_TABLE
 from kojo_mes.traceability.states import LotState
 
 
+@pytest.fixture(scope="module")
+def ledger(postgres: servers.Postgres, template: str) -> str:
+    """One database for all: each test has names of its own."""
+    name = f"test_{uuid.uuid4().hex}"
+    postgres.create(name, template)
+    return name
+
+
 @pytest.fixture
-def house(postgres: servers.Postgres, database: str, admin: psycopg.Connection) -> Iterator[Warehouse]:
-    with postgres.connect(database, "kojo_app") as app:
+def house(postgres: servers.Postgres, ledger: str) -> Iterator[Warehouse]:
+    with postgres.connect(ledger, "kojo_app") as app, postgres.connect(ledger) as admin:
         yield Warehouse(app, admin)
 
 
@@ -256,12 +265,12 @@ def _set(house: Warehouse, lot: str, values: dict[str, object]) -> None:
     house.admin.execute(sql.SQL("UPDATE mes.lot SET {} WHERE id = {}").format(columns, lot))
 
 
-def at_once(postgres: servers.Postgres, database: str, works: list[Callable[[psycopg.Connection], None]]) -> list[str]:
+def at_once(postgres: servers.Postgres, ledger: str, works: list[Callable[[psycopg.Connection], object]]) -> list[str]:
     """Each in a thread and a connection of its own, all let go together: '' or the name of the rule that refused."""
     gate = threading.Barrier(len(works))
 
-    def run(work: Callable[[psycopg.Connection], None]) -> str:
-        with postgres.connect(database, "kojo_app") as connection:
+    def run(work: Callable[[psycopg.Connection], object]) -> str:
+        with postgres.connect(ledger, "kojo_app") as connection:
             gate.wait()
             try:
                 work(connection)
@@ -273,26 +282,26 @@ def at_once(postgres: servers.Postgres, database: str, works: list[Callable[[psy
         return list(pool.map(run, works))
 
 
-def test_many_at_once_consume_what_there_is(postgres: servers.Postgres, database: str, house: Warehouse) -> None:
+def test_many_at_once_consume_what_there_is(postgres: servers.Postgres, ledger: str, house: Warehouse) -> None:
     source, order = house.stock("R", 10), house.order()
     targets = [house.lot(f"L{number}", order) for number in range(8)]
 
-    def taking(target: str) -> Callable[[psycopg.Connection], None]:
+    def taking(target: str) -> Callable[[psycopg.Connection], object]:
         return lambda app: house.elsewhere(app).move("consumed", source, 3, target)
 
-    outcomes = at_once(postgres, database, [taking(target) for target in targets])
+    outcomes = at_once(postgres, ledger, [taking(target) for target in targets])
     assert sorted(outcomes) == [""] * 3 + ["lot_gives_no_more_than_it_has"] * 5
     assert house.row(source) == ("released", 1, 0)
 
 
 def test_bookings_across_each_other_do_not_lock_each_other_out(
-    postgres: servers.Postgres, database: str, house: Warehouse
+    postgres: servers.Postgres, ledger: str, house: Warehouse
 ) -> None:
     order = house.order()
     sources = [house.stock(f"R{number}", 100) for number in range(3)]
     targets = [house.lot(f"A{number}", order) for number in range(3)]  # sort before their sources
 
-    def mixing(turn: int) -> Callable[[psycopg.Connection], None]:
+    def mixing(turn: int) -> Callable[[psycopg.Connection], object]:
         def work(app: psycopg.Connection) -> None:
             own = house.elsewhere(app)
             for step in range(9):
@@ -300,22 +309,22 @@ def test_bookings_across_each_other_do_not_lock_each_other_out(
 
         return work
 
-    assert at_once(postgres, database, [mixing(turn) for turn in range(6)]) == [""] * 6
+    assert at_once(postgres, ledger, [mixing(turn) for turn in range(6)]) == [""] * 6
     assert sum(100 - house.row(source)[1] for source in sources) == 54
 
 
 def test_a_hold_and_a_shipment_at_once_come_one_after_the_other(
-    postgres: servers.Postgres, database: str, house: Warehouse
+    postgres: servers.Postgres, ledger: str, house: Warehouse
 ) -> None:
     lot = house.stock("R", 10)
-    with postgres.connect(database, "kojo_app") as quality:
+    with postgres.connect(ledger, "kojo_app") as quality:
         quality.autocommit = False
         house.elsewhere(quality).hold(lot)
         with ThreadPoolExecutor(1) as pool:
             shipment = pool.submit(
                 at_once,
                 postgres,
-                database,
+                ledger,
                 [lambda app: house.elsewhere(app).move("shipped", lot, 1)],
             )
             with pytest.raises(TimeoutError):
@@ -326,18 +335,18 @@ def test_a_hold_and_a_shipment_at_once_come_one_after_the_other(
 
 
 def test_a_release_and_a_nonconformance_at_once_come_one_after_the_other(
-    postgres: servers.Postgres, database: str, house: Warehouse
+    postgres: servers.Postgres, ledger: str, house: Warehouse
 ) -> None:
     lot = house.lot("R", None)
     house.move("received", lot, 1)
-    with postgres.connect(database, "kojo_app") as quality:
+    with postgres.connect(ledger, "kojo_app") as quality:
         quality.autocommit = False
         house.elsewhere(quality).nonconformance(lot)
         with ThreadPoolExecutor(1) as pool:
             release = pool.submit(
                 at_once,
                 postgres,
-                database,
+                ledger,
                 [lambda app: house.elsewhere(app).release(lot)],
             )
             with pytest.raises(TimeoutError):
@@ -346,16 +355,16 @@ def test_a_release_and_a_nonconformance_at_once_come_one_after_the_other(
             assert release.result(10) == ["lot_released_without_open_nonconformances"]
 
 
-def test_an_order_is_not_closed_beside_a_new_lot(postgres: servers.Postgres, database: str, house: Warehouse) -> None:
+def test_an_order_is_not_closed_beside_a_new_lot(postgres: servers.Postgres, ledger: str, house: Warehouse) -> None:
     order = house.order(state="released")
-    with postgres.connect(database, "kojo_app") as line:
+    with postgres.connect(ledger, "kojo_app") as line:
         line.autocommit = False
         house.elsewhere(line).lot("L", order)
         with ThreadPoolExecutor(1) as pool:
             cancelling = pool.submit(
                 at_once,
                 postgres,
-                database,
+                ledger,
                 [lambda app: app.execute("UPDATE mes.work_order SET state = 'cancelled' WHERE id = %s", (order,))],
             )
             with pytest.raises(TimeoutError):

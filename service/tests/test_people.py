@@ -93,8 +93,8 @@ async def test_from_account_to_signature(
 
     assert await obstacle(app, person) == "the person has no valid qualification for the role operator"
     now = datetime.now(UTC)
-    training = {"role": "operator", "evidence": "TR-114", "valid_from": now, "valid_until": now + timedelta(days=365)}
-    training |= {name: training[name].isoformat() for name in ("valid_from", "valid_until")}
+    until = now + timedelta(days=365)
+    training = {"role": "operator", "evidence": "TR-114", "valid_from": f"{now}", "valid_until": f"{until}"}
     qualified = await ask(manager, "POST", f"/people/{person}/qualifications", training)
     assert qualified.status_code == 201
     assert await obstacle(app, person) is None
@@ -297,7 +297,7 @@ async def test_a_device_speaks_for_its_own_equipment(
 async def test_a_device_with_a_certificate_needs_it(
     ask: Any, client: httpx.AsyncClient, administrator: Somebody, reading: Make
 ) -> None:
-    """The listener tells which certificate it verified (tests/test_processes.py); here there is none."""
+    """The listener tells which certificate it verified (tests/test_peer.py); here there is none."""
     body = {"name": "press-1-plc", "equipment": ["press-1"], "certificate_sha256": "a" * 64}
     added = (await ask(administrator, "POST", "/devices", body)).json()
     answer = await send(client, reading(), **key(), **{"Authorization": f"Bearer {added['key']}"})

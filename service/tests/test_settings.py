@@ -142,3 +142,19 @@ def test_wrong_arguments_are_a_fault_of_their_own(capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit) as caught:
         main(["dance"])
     assert caught.value.code == 2
+
+
+@pytest.mark.parametrize("secret", ["", "secret", "x" * 40])
+def test_a_default_token_secret_is_refused(production: pytest.MonkeyPatch, secret: str) -> None:
+    production.setenv("KOJO_MES_TOKEN_SECRET", secret)
+    assert "missing or weak" in faults()["KOJO_MES_TOKEN_SECRET"]
+
+
+def test_an_openid_provider_is_given_whole_and_by_https(production: pytest.MonkeyPatch) -> None:
+    production.setenv("KOJO_MES_OIDC_ISSUER", "https://login.plant.test")
+    assert "given together" in faults()["KOJO_MES_OIDC_REDIRECT_URI"]
+    production.setenv("KOJO_MES_OIDC_CLIENT_ID", "kojo-mes")
+    production.setenv("KOJO_MES_OIDC_REDIRECT_URI", "https://plant.test/api/v1/identity/oidc/callback")
+    assert load(ApiSettings).oidc_client_id == "kojo-mes"
+    production.setenv("KOJO_MES_OIDC_ISSUER", "http://login.plant.test")
+    assert "https://" in faults()["KOJO_MES_OIDC_ISSUER"]

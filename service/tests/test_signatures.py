@@ -9,11 +9,14 @@ from typing import Any
 
 import psycopg
 import pytest
+import servers
+from conftest import environment
 from desk import GATE_KEY, Desk, desk, desk_of, signature
 from people import PASSWORD, Somebody, somebody
 from psycopg import sql
 
 from kojo_mes.kit.ids import new_id
+from kojo_mes.kit.settings import ApiSettings, SettingsError, load
 from kojo_mes.signatures import moment
 from kojo_mes.signatures.accuracy import ClockUnreadable, KernelClock, disagreement, kernel_clock
 from kojo_mes.signatures.manifestation import manifestation
@@ -75,6 +78,7 @@ async def test_the_printed_name_stays_as_it_was(desk: Desk) -> None:
 async def test_the_first_of_a_session_takes_the_user_name_the_next_the_password(desk: Desk) -> None:
     first = await sign(desk, desk.quality, "quality_manager", user_name=False)
     assert problem(first) == (401, "user-name-needed")
+    assert "insufficient_user_authentication" in first.headers["WWW-Authenticate"]
     assert (await sign(desk, desk.quality, "quality_manager")).status_code == 200
     change = await desk.submitted()
     assert (await sign(desk, desk.quality, "quality_manager", change, user_name=False)).status_code == 200
@@ -132,11 +136,18 @@ async def test_a_wrong_password_is_stored_nowhere(desk: Desk) -> None:
         assert PASSWORD not in (dump[0] or "")
 
 
-@pytest.mark.parametrize(("missing", "said"), [("proved", "proved the person's identity"), ("password", "password")])
-async def test_who_is_not_ready_to_sign_is_refused_and_on_record(desk: Desk, missing: str, said: str) -> None:
+async def test_who_was_not_proved_to_be_the_person_does_not_sign(desk: Desk) -> None:
     change = await desk.submitted()
-    person = somebody(desk.admin, "quality_manager", **{missing: False})
-    await refused(desk, await sign(desk, person, "quality_manager", change), change, person, said)
+    person = somebody(desk.admin, "quality_manager", proved=False)
+    answer = await sign(desk, person, "quality_manager", change)
+    await refused(desk, answer, change, person, "proved the person's identity")
+
+
+async def test_who_has_no_password_of_their_own_does_not_sign(desk: Desk) -> None:
+    change = await desk.submitted()
+    person = somebody(desk.admin, "quality_manager", password=False)
+    answer = await sign(desk, person, "quality_manager", change)
+    await refused(desk, answer, change, person, "no password of their own")
 
 
 @pytest.mark.parametrize(
@@ -220,6 +231,7 @@ async def test_without_a_clock_to_rely_on_nobody_signs(
             monkeypatch.setattr(moment, "kernel_clock", lambda clock=clock: _give(clock))
             answer = await sign(here, here.quality, "quality_manager", change)
             assert problem(answer) == (503, "clock-unreliable")
+            assert int(answer.headers["Retry-After"]) > 0
         assert len(here.audited("denied", change["id"])) == 3
         assert await of_record(here, change) == []
         monkeypatch.setattr(moment, "kernel_clock", lambda: KernelClock(True, 0.25))
@@ -255,6 +267,20 @@ def test_the_kernel_says_how_good_its_clock_is() -> None:
     state = ctypes.CDLL(None).ntp_gettimex(other)
     assert said.largest_error == pytest.approx(other[2] / 1e6, abs=0.01)
     assert said.synchronised == (state != TIME_ERROR)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("TIME_ZONE", "Asia/Edo"), ("CLOCK_CHECK", "sundial"), ("CLOCK_LIMIT", "0"), ("SIGNING_IDLE_TIMEOUT", "-1")],
+)
+def test_wrong_rules_of_signing_are_named(
+    postgres: servers.Postgres, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    for name, given in (environment(postgres, "any") | {f"KOJO_MES_{variable}": value}).items():
+        monkeypatch.setenv(name, given)
+    with pytest.raises(SettingsError) as caught:
+        load(ApiSettings)
+    assert [fault.partition(":")[0] for fault in caught.value.faults] == [f"KOJO_MES_{variable}"]
 
 
 @pytest.mark.parametrize(("other", "apart"), [(-3, 2.0), (-0.5, 0.0), (0, 0.0), (0.5, 0.0), (3, 2.0)])

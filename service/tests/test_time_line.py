@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -19,7 +18,6 @@ from kojo_mes.oee.formula import Count, CycleTime, Inputs, Missing, Oee, oee
 DAWN = datetime(2026, 3, 1, tzinfo=UTC)
 PRODUCTS = ("housing-100", "housing-200")
 BUSY = {State.RUNNING, State.UNPLANNED_STOP, State.CHANGEOVER}
-Draw = Callable[[st.SearchStrategy], object]  # type: ignore[type-arg]
 
 
 def at(second: int) -> datetime:

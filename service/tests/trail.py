@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 from authority import seal_key
+from psycopg import sql
 
 from kojo_mes.audit import repository, sealer
 from kojo_mes.kit.audit import RecordRef, record
@@ -14,6 +16,30 @@ from kojo_mes.kit.keys import Keys, Signer
 from kojo_mes.kit.security import Actor
 
 ACTOR = Actor("person", "p-1", "工場 花子", frozenset({"quality_manager"}), "request-1", None)
+
+
+def unguarded(admin: psycopg.Connection) -> None:
+    """As a superuser can make it: no trigger stands in the way, on no partition."""
+    tables = admin.execute("SELECT DISTINCT tgrelid::regclass::text FROM pg_trigger WHERE tgname = 'no_truncate'")
+    for (table,) in tables.fetchall():
+        admin.execute(sql.SQL("ALTER TABLE {} DISABLE TRIGGER ALL").format(sql.Identifier(*table.split("."))))
+
+
+def guarded(admin: psycopg.Connection) -> None:
+    """As the migrations made it."""
+    triggers = admin.execute(
+        "SELECT tgrelid::regclass::text, tgname FROM pg_trigger WHERE tgenabled = 'D' AND NOT tgisinternal"
+    )
+    for table, trigger in triggers.fetchall():
+        statement = sql.SQL("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}")
+        admin.execute(statement.format(sql.Identifier(*table.split(".")), sql.Identifier(trigger)))
+
+
+def forget(admin: psycopg.Connection) -> None:
+    """The rows that migrations left: a test's own begin with number 1."""
+    unguarded(admin)
+    admin.execute("TRUNCATE mes.audit_event, mes.audit_seal RESTART IDENTITY")
+    guarded(admin)
 
 
 @dataclass(frozen=True)

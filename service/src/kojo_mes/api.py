@@ -11,7 +11,8 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 import kojo_mes
-from kojo_mes.audit import sealer
+from kojo_mes.audit import endpoints as audit
+from kojo_mes.audit import exports, sealer
 from kojo_mes.capa import endpoints as capa
 from kojo_mes.changes import endpoints as changes
 from kojo_mes.changes import service as changes_service
@@ -22,6 +23,7 @@ from kojo_mes.health import service as health_service
 from kojo_mes.identity import endpoints as identity
 from kojo_mes.identity import sessions
 from kojo_mes.identity.authority import Directory
+from kojo_mes.identity.oidc import Provider, trust
 from kojo_mes.identity.tokens import AccessTokens
 from kojo_mes.kit import metrics, problems
 from kojo_mes.kit.cache import Cache
@@ -32,15 +34,17 @@ from kojo_mes.kit.middleware import LimitBody, Observe
 from kojo_mes.kit.settings import ApiSettings
 from kojo_mes.line_states import endpoints as line_states
 from kojo_mes.lines import endpoints as lines
+from kojo_mes.nonconformance import endpoints as nonconformance
 from kojo_mes.oee import endpoints as oee
 from kojo_mes.oee import service as oee_service
-from kojo_mes.nonconformance import endpoints as nonconformance
 from kojo_mes.orders import endpoints as orders
 from kojo_mes.production import endpoints as production
 from kojo_mes.products import endpoints as products
 from kojo_mes.quality import endpoints as quality
 from kojo_mes.readings import endpoints as readings
 from kojo_mes.readings import service as readings_service
+from kojo_mes.retention import repository as retention
+from kojo_mes.series import endpoints as series
 from kojo_mes.shifts import endpoints as shifts
 from kojo_mes.signatures import endpoints as signatures
 from kojo_mes.signatures import service as signatures_service
@@ -66,6 +70,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         if settings.seal_key_file:
             signer = Signer.of_file(settings.seal_key_file)
             background.append(asyncio.create_task(sealer.run(database, signer, settings.seal_directory)))
+            background.append(asyncio.create_task(exports.run(database, signer, settings.pdf_font)))
         else:
             log.warning("audit_not_sealed", reason="KOJO_MES_SEAL_KEY_FILE is not set")
         try:
@@ -89,6 +94,9 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.state.settings = settings
     app.state.fingerprint_key = settings.key_for("idempotency")
     app.state.tokens = AccessTokens(settings.key_for("access token"), timedelta(seconds=settings.access_token_lifetime))
+    app.state.provider = (
+        Provider(settings, settings.key_for("OpenID login"), trust(settings)) if settings.oidc_issuer else None
+    )
     app.state.authority = Directory(settings.api_keys, app.state.tokens)
     app.state.silence_limit = settings.silence_limit
     problems.install(app)
@@ -101,6 +109,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         production.router,
         oee.router,
         readings.router,
+        series.router,
         signatures.router,
         changes.router,
         gauges.router,
@@ -112,6 +121,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         orders.router,
         traceability.router,
         genealogy.router,
+        audit.router,
         health.router,
         metrics.router,
     ):
@@ -131,6 +141,7 @@ async def _keep_house(database: Database) -> None:
             await readings_service.housekeeping(database)
             await database.write(sessions.forget, repeatable=True)
             await signatures_service.housekeeping(database)
+            await database.write(retention.hold, repeatable=True)
         except Exception as error:
             log.warning("housekeeping_failed", reason=str(error))
             await asyncio.sleep(HOUSEKEEPING_RETRY)

@@ -11,6 +11,8 @@ import psycopg
 from sqlalchemy.exc import DBAPIError
 
 import kojo_mes
+from kojo_mes.audit.arguments import add_arguments as add_audit_arguments
+from kojo_mes.identity.arguments import add_arguments as add_user_arguments
 from kojo_mes.kit import logging
 from kojo_mes.kit.exporter import Collect, create_exporter
 from kojo_mes.kit.server import serve
@@ -26,6 +28,7 @@ from kojo_mes.lines import collector as lines
 from kojo_mes.lines.plant import PlantError, read_plant
 from kojo_mes.quality import collector as quality
 from kojo_mes.readings import collector as readings
+from kojo_mes.retention.arguments import add_arguments as add_archive_arguments
 from kojo_mes.simulator.arguments import add_arguments
 
 API_PORT = 8101
@@ -90,6 +93,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--to", default="head", metavar="REVISION", help="a revision, head (default) or base")
     command = add("check", _check, "check a process's settings and connections, and name all faults")
     command.add_argument("process", nargs="?", default="api", choices=CHECKED, help="default: api")
+    add_audit_arguments(add("audit", _audit_verify, "verify or export the audit trail"), _audit_verify, _audit_export)
+    add_user_arguments(add("user", _user, "keep people and their job roles"))
+    add_archive_arguments(add("archive", _archive, "keep months of readings and audit rows for their seven years"))
     add_arguments(add("simulate", _simulate, "play the plant's lines against the API"))
     return parser
 
@@ -137,6 +143,30 @@ def _check(options: argparse.Namespace) -> int:
         return WRONG_SETTINGS
     print(f"{options.process}: settings and connections are right")
     return DONE
+
+
+def _audit_verify(options: argparse.Namespace) -> int:
+    from kojo_mes.audit.commands import run_verify
+
+    return run_verify(options)
+
+
+def _audit_export(options: argparse.Namespace) -> int:
+    from kojo_mes.audit.commands import run_export
+
+    return run_export(options)
+
+
+def _user(options: argparse.Namespace) -> int:
+    from kojo_mes.identity.commands import run
+
+    return run(options)
+
+
+def _archive(options: argparse.Namespace) -> int:
+    from kojo_mes.retention.commands import run
+
+    return run(options)
 
 
 def _simulate(options: argparse.Namespace) -> int:

@@ -13,8 +13,6 @@ from kojo_mes.audit.records import FIRST_PREVIOUS
 from kojo_mes.kit.canonical import canonical
 from kojo_mes.kit.keys import Keys, Signer, Use
 
-LONGEST_LINE = 256 * 1024
-
 
 class JournalFault(ValueError):
     """A line that isn't what its writer wrote, or isn't the next."""
@@ -22,6 +20,7 @@ class JournalFault(ValueError):
     def __init__(self, kind: Kind, what: str, detail: str) -> None:
         super().__init__(f"{kind}: {what}: {detail}")
         self.kind, self.what, self.detail = kind, what, detail
+        self.signed_by_another = kind is Kind.FORGED
 
 
 @dataclass(frozen=True)
@@ -48,6 +47,17 @@ def write(signer: Signer, writer: str, sequence: int, previous: bytes, event: di
 
 def chained(previous: bytes, body: dict[str, Any]) -> bytes:
     return hashlib.sha256(previous + canonical(body)).digest()
+
+
+def writer_of(line: bytes) -> str:
+    """Who says to have written it: whose key it is to be held against. JournalFault when it doesn't say."""
+    try:
+        writer = json.loads(line)["writer"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise JournalFault(Kind.EDITED, "a line", f"it is none of a journal ({error})") from error
+    if not isinstance(writer, str):
+        raise JournalFault(Kind.EDITED, "a line", "its writer is no text")
+    return writer
 
 
 def read(line: bytes, keys: Keys) -> JournalLine:

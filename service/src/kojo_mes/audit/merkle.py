@@ -31,3 +31,25 @@ def split(leaves: bytes) -> list[bytes]:
     if len(leaves) % SIZE:
         raise ValueError(f"{len(leaves)} bytes are no list of hashes")
     return [leaves[start : start + SIZE] for start in range(0, len(leaves), SIZE)]
+
+
+class Tree:
+    """The same root as `root`, of leaves that come one after another: it keeps a hash a level."""
+
+    def __init__(self) -> None:
+        self._whole: list[tuple[int, bytes]] = []  # heights and roots of the complete trees so far
+
+    def add(self, leaf: bytes) -> None:
+        height = 0
+        while self._whole and self._whole[-1][0] == height:
+            leaf = hashlib.sha256(b"\x01" + self._whole.pop()[1] + leaf).digest()
+            height += 1
+        self._whole.append((height, leaf))
+
+    def root(self) -> bytes:
+        if not self._whole:
+            return EMPTY
+        *left, (_, right) = self._whole
+        for _, hash_ in reversed(left):
+            right = hashlib.sha256(b"\x01" + hash_ + right).digest()
+        return right

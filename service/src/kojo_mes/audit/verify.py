@@ -46,7 +46,7 @@ def verify(paths: list[Path], keys: Keys, seals: list[Path]) -> Report:
 def _kind(path: Path) -> str | None:
     with path.open("rb") as file:
         start = file.read(32)
-    if start.startswith(b'{"body":'):
+    if path.name == manifest.NAME or start.startswith(b'{"body":'):
         return "manifest"
     if start.startswith(SEAL_LINE):
         return "trail"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from kojo_mes.identity.roles import JobRole
 from kojo_mes.kit.fields import Text, Time, Words
@@ -71,11 +72,12 @@ class ChangeContent(BaseModel):
     window_end: Time = Field(description="the change may be carried out from window_start until just before")
     during_production: bool = Field(default=False, description="may fall into a production window of the plant")
 
-    @model_validator(mode="after")
-    def _window(self) -> ChangeContent:
-        if self.window_end <= self.window_start:
-            raise ValueError("window_end is to be later than window_start")
-        return self
+    @field_validator("window_end")
+    @classmethod
+    def _after_its_start(cls, value: datetime, info: ValidationInfo) -> datetime:
+        if "window_start" in info.data and value <= info.data["window_start"]:
+            raise ValueError("is to be later than window_start")
+        return value
 
 
 class Approve(BaseModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from datetime import timedelta
 from http import HTTPStatus
 
@@ -113,9 +114,9 @@ async def approve(session: WriteSession, actor: Actor, change_id: str, version: 
     await _sign(session, actor, standing, body.signature, Meaning.APPROVAL)
     if row.first_approver is None:
         given = {"first_approver": actor.id, "first_role": role}
-        return await _move(session, actor, standing, "changes:approve", None, **given)
+        return await _move(session, actor, standing, "changes:approve", None, given)
     given = {"second_approver": actor.id, "second_role": role}
-    return await _move(session, actor, standing, "changes:approve", S.APPROVED, **given)
+    return await _move(session, actor, standing, "changes:approve", S.APPROVED, given)
 
 
 async def reject(session: WriteSession, actor: Actor, change_id: str, version: int, body: Reject) -> Change:
@@ -145,7 +146,7 @@ async def break_glass(session: WriteSession, actor: Actor, change_id: str, versi
         "review_due_at": standing.now + timedelta(seconds=rules.break_glass_review),
     }
     log.warning("break_glass", change=row.id, person=actor.id, reason=body.reason)
-    return await _move(session, actor, standing, "changes:break-glass", None, reason=body.reason, **given)
+    return await _move(session, actor, standing, "changes:break-glass", None, given, reason=body.reason)
 
 
 async def review(session: WriteSession, actor: Actor, change_id: str, version: int, body: ReviewIn) -> Change:
@@ -164,7 +165,7 @@ async def review(session: WriteSession, actor: Actor, change_id: str, version: i
         "reviewed_at": standing.now,
         "review_conclusion": body.conclusion,
     }
-    return await _move(session, actor, standing, "changes:review", None, reason=body.conclusion, **given)
+    return await _move(session, actor, standing, "changes:review", None, given, reason=body.conclusion)
 
 
 async def close(session: WriteSession, actor: Actor, change_id: str, version: int, body: Close) -> Change:
@@ -172,7 +173,7 @@ async def close(session: WriteSession, actor: Actor, change_id: str, version: in
     TRANSITIONS.check(reference(standing.row), standing.state, S.CLOSED)
     if standing.row.break_glass_by is not None and standing.row.reviewed_by is None:
         raise _denied(standing.row, "close", "Its break-glass isn't reviewed yet")
-    return await _move(session, actor, standing, "changes:close", S.CLOSED, reason=body.note, closing_note=body.note)
+    return await _move(session, actor, standing, "changes:close", S.CLOSED, {"closing_note": body.note})
 
 
 async def one(session: ReadSession, change_id: str) -> Change:
@@ -184,7 +185,9 @@ async def page(
 ) -> Page[Change]:
     moment = await now(session)
     rows = await repository.page(session, state, plant, after, limit + 1)
-    return page_of(rows, limit, lambda found: change_of(Standing(*found, moment)), lambda found: (found[0].id,))
+    return page_of(
+        rows, limit, lambda found: change_of(Standing(found[0], found[1], moment)), lambda found: (found[0].id,)
+    )
 
 
 async def authorisation(session: ReadSession, change_id: str, digest: str, plant: str) -> Authorisation:
@@ -200,7 +203,7 @@ async def use(session: WriteSession, actor: Actor, change_id: str, body: Use) ->
     if obstacles := await _obstacles(session, standing, body.digest, body.plant):
         raise _denied(row, "use", f"The change {row.id} doesn't authorise this", "; ".join(obstacles) + ".")
     given = {"used_at": standing.now, "used_by": actor.id, "used_for": body.reference}
-    return await _move(session, actor, standing, "changes:use", S.USED, **given)
+    return await _move(session, actor, standing, "changes:use", S.USED, given)
 
 
 async def sweep(database: Database) -> None:
@@ -264,18 +267,19 @@ async def _move(
     standing: Standing,
     action: str,
     wanted: ChangeState | None,
+    given: Mapping[str, object] | None = None,
     *,
     reason: str | None = None,
-    **given: object,
 ) -> Change:
     """One step of a request's life and its audit entry. `wanted` None: the state stays."""
     ref = reference(standing.row)
+    new = dict(given or {})
     if wanted is not None:
         TRANSITIONS.check(ref, standing.state, wanted)
-        given["state"] = wanted
-    old = {name: getattr(standing.row, name) for name in given}
-    await _store(session, standing, **given)
-    await audit.record(session, actor, action, ref, old=old, new=given, reason=reason)
+        new["state"] = wanted
+    old = {name: getattr(standing.row, name) for name in new}
+    await _store(session, standing, **new)
+    await audit.record(session, actor, action, ref, old=old, new=new, reason=reason)
     return change_of(standing)
 
 

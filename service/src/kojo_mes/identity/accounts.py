@@ -86,7 +86,8 @@ async def _acceptable(new: str, person: Person) -> str:
     """The password's hash, unless it is a bad one."""
     if fault := passwords.fault(new, person.user_name, person.name):
         raise _unacceptable(fault)
-    return await passwords.hashed(new)
+    with passwords.place():
+        return await passwords.hashed(new)
 
 
 def _unacceptable(detail: str) -> Problem:

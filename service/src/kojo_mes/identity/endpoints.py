@@ -5,9 +5,10 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Cookie, Depends, Path, Query, Request, Response
+from fastapi.responses import RedirectResponse
 
-from kojo_mes.identity import accounts, devices, people, policy, sessions
+from kojo_mes.identity import accounts, devices, oidc, people, policy, sessions
 from kojo_mes.identity.roles import JobRole
 from kojo_mes.identity.schemas import (
     AcknowledgementIn,
@@ -37,6 +38,7 @@ from kojo_mes.kit.database import Database
 from kojo_mes.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page
 from kojo_mes.kit.problems import Problem, responses
 from kojo_mes.kit.security import Actor, Permission, authenticated, permitted
+from kojo_mes.kit.settings import Environment
 from kojo_mes.kit.versions import IfMatch, etag
 from kojo_mes.kit.writes import Write, writing, writing_own
 
@@ -65,12 +67,21 @@ Qualifier = Annotated[Write, Depends(writing(Permission.QUALIFICATIONS_KEEP))]
 DeviceKeeper = Annotated[Write, Depends(writing(Permission.DEVICES_KEEP))]
 PEOPLE_READER = Depends(permitted(Permission.PEOPLE_READ))
 DEVICES_READER = Depends(permitted(Permission.DEVICES_READ))
+OFF = responses(HTTPStatus.NOT_FOUND)
+OIDC_PATH, OIDC_COOKIE = "/api/v1/identity/oidc", "kojo-mes-oidc"
 NO_STORE = {"Cache-Control": "no-store"}
 
 
 def _database(request: Request) -> Database:
     database: Database = request.app.state.database
     return database
+
+
+def _provider(request: Request) -> oidc.Provider:
+    provider: oidc.Provider | None = request.app.state.provider
+    if provider is None:
+        raise Problem(HTTPStatus.NOT_FOUND, "no-provider", "This plant has no OpenID provider", "Log in by password.")
+    return provider
 
 
 @router.post("/sessions")
@@ -110,6 +121,39 @@ async def change_password(request: Request, body: PasswordChange) -> Done:
         body.password.get_secret_value(),
         body.new_password.get_secret_value(),
     )
+
+
+@router.get("/oidc/login", status_code=303, response_class=RedirectResponse, responses=OFF)
+async def oidc_login(request: Request) -> RedirectResponse:
+    """To the OpenID provider."""
+    departure = await _provider(request).departure()
+    response = RedirectResponse(departure.url, HTTPStatus.SEE_OTHER)
+    is_https = request.app.state.settings.environment is not Environment.DEVELOPMENT
+    response.set_cookie(
+        OIDC_COOKIE,
+        departure.cookie,
+        int(oidc.PATIENCE.total_seconds()),
+        path=OIDC_PATH,
+        httponly=True,
+        secure=is_https,
+    )
+    return response
+
+
+@router.get("/oidc/callback", responses=OFF)
+async def oidc_callback(
+    request: Request,
+    response: Response,
+    state: Annotated[str, Query(max_length=200)],
+    code: Annotated[str, Query(max_length=4000, description="of the provider")] = "",
+    cookie: Annotated[str, Cookie(alias=OIDC_COOKIE, max_length=4000)] = "",
+) -> Tokens:
+    """Back from the provider. Needs the cookie of this browser's own departure."""
+    subject = await _provider(request).subject(cookie, state, code)
+    response.headers.update(NO_STORE)
+    response.delete_cookie(OIDC_COOKIE, OIDC_PATH)
+    application = request.app.state
+    return await oidc.login(_database(request), application.settings, application.tokens, subject)
 
 
 @router.get("/me")

@@ -48,6 +48,10 @@ OPERATIONS: dict[Permission, frozenset[JobRole]] = {
     Permission.PRODUCTION_CORRECT: frozenset({LINE_LEADER, QUALITY, MANUFACTURING}),
     Permission.OEE_READ: EVERYBODY,
     Permission.OEE_ROLL_UP: frozenset({LINE_LEADER, MANUFACTURING}),
+    # audit
+    Permission.AUDIT_READ: frozenset({QUALITY, MANUFACTURING, DEVOPS, AUDITOR}),
+    Permission.AUDIT_EXPORT: frozenset({QUALITY, AUDITOR}),
+    Permission.AUDIT_IMPORT: frozenset(),  # the control node's journal
     # signatures and changes
     Permission.SIGNATURES_READ: EVERYBODY,
     Permission.CHANGES_READ: EVERYBODY,
@@ -106,5 +110,6 @@ MACHINES: dict[Role, frozenset[Permission]] = {
         }
     ),
     Role.OPERATOR: frozenset({Permission.LINES_READ, Permission.READINGS_READ}),
+    Role.JOURNAL: frozenset({Permission.AUDIT_IMPORT}),
     Role.GATE: frozenset({Permission.CHANGES_AUTHORISATION, Permission.CHANGES_USE}),
 }

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import unicodedata
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from zxcvbn import zxcvbn  # type: ignore[import-untyped]
+
+from kojo_mes.kit.problems import Problem
 
 SHORTEST, LONGEST = 12, 128
 LEAST_SCORE = 3  # of 4: safely unguessable, 10^8 guesses or more
@@ -19,6 +24,8 @@ _hasher = PasswordHasher()  # RFC 9106's second recommendation: 64 MiB, 3 passes
 # hashing takes memory and a core: two at a time, so that a wave of logins doesn't stop the readings
 _workers = ThreadPoolExecutor(2, "argon2")
 _nobody = _hasher.hash("nobody's password")
+MOST_WAITING = 32
+_waiting = 0
 
 
 def fault(password: str, *about: str) -> str | None:
@@ -44,6 +51,26 @@ async def hashed(password: str) -> str:
 async def matches(stored: str | None, password: str) -> bool:
     """Takes as long for who doesn't exist or has no password."""
     return await asyncio.get_running_loop().run_in_executor(_workers, _matches, stored, _normal(password))
+
+
+@contextlib.contextmanager
+def place() -> Iterator[None]:
+    """A place among those whose password is being judged; take it before the attempt is counted. 429 when many wait: a
+    flood of logins must not keep people from signing."""
+    global _waiting
+    if _waiting >= MOST_WAITING:
+        raise Problem(
+            HTTPStatus.TOO_MANY_REQUESTS,
+            "too-many-passwords",
+            "Too many passwords wait to be judged",
+            "Ask again in some seconds.",
+            headers={"Retry-After": "5"},
+        )
+    _waiting += 1
+    try:
+        yield
+    finally:
+        _waiting -= 1
 
 
 def is_outdated(stored: str) -> bool:

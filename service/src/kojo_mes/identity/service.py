@@ -35,12 +35,13 @@ class WrongPassword(Denied):
 
 async def verify_password(session: WriteSession, person_id: str, password: str) -> None:
     """Raises WrongPassword (403) unless it is the person's. Attempts of one person wait for each other."""
-    if not await attempts.admit(session, person_id):
-        raise WrongPassword(person_id, locked=True)
-    known = await repository.password(session, person_id)
-    if not await passwords.matches(known.hash if known else None, password):
-        raise WrongPassword(person_id, locked=False)
-    await attempts.succeeded(session, person_id)
+    with passwords.place():
+        if not await attempts.admit(session, person_id):
+            raise WrongPassword(person_id, locked=True)
+        known = await repository.password(session, person_id)
+        if not await passwords.matches(known.hash if known else None, password):
+            raise WrongPassword(person_id, locked=False)
+        await attempts.succeeded(session, person_id)
     attempts.ATTEMPTS.labels("accepted").inc()
 
 

@@ -54,6 +54,11 @@ def refused() -> Problem:
 async def authenticated(database: Database, user_name: str, password: str) -> Account:
     """The account of this name and password; raises 401, having counted the failure."""
 
+    with passwords.place():
+        return await _judged(database, user_name, password)
+
+
+async def _judged(database: Database, user_name: str, password: str) -> Account:
     async def admit(session: WriteSession) -> tuple[Account | None, int]:
         account = await repository.account(session, user_name)
         if account is None or account.person.deactivated_at is not None:

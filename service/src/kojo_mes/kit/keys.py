@@ -18,6 +18,7 @@ class Use(Enum):
     SEAL = b"kojo.audit.seal.v1\0"
     MANIFEST = b"kojo.audit.manifest.v1\0"
     JOURNAL = b"kojo.audit.journal.v1\0"
+    ARCHIVE = b"kojo.archive.v1\0"
 
 
 class KeyFault(ValueError):
@@ -59,6 +60,11 @@ class Keys:
     def of_files(cls, paths: Iterable[Path]) -> Keys:
         """PEM files, as `openssl pkey -pubout` makes them."""
         return cls(public_key(path) for path in paths)
+
+    @classmethod
+    def of_hex(cls, raw: str) -> Keys:
+        """One key, its 32 bytes in hex."""
+        return cls([Ed25519PublicKey.from_public_bytes(bytes.fromhex(raw))])
 
     def fault(self, key: str, use: Use, data: bytes, signature: bytes) -> str | None:
         """What is wrong with the signature, or None."""

@@ -51,6 +51,11 @@ class Permission(StrEnum):
     OEE_READ = "oee:read"
     OEE_ROLL_UP = "oee:roll-up"
 
+    # audit
+    AUDIT_READ = "audit:read"
+    AUDIT_EXPORT = "audit:export"
+    AUDIT_IMPORT = "audit:import"
+
     # signatures and changes
     SIGNATURES_READ = "signatures:read"
     CHANGES_READ = "changes:read"

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import hashlib
 import signal
 import ssl
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from kojo_mes.kit.settings import ListenSettings
 
 DRAIN_SECONDS = 20
 
 
-def serve(app: ASGIApp, settings: ListenSettings, port: int) -> None:
-    """Returns after SIGTERM or SIGINT, when the running requests are answered."""
+class TellingPeer(HttpToolsProtocol):
+    """Tells the application the SHA-256 of the client certificate that the listener verified, as an extension of the
+    scope: `extensions.tls.client_cert_sha256`. A header could be forged by whoever sends it."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        tls = self.transport.get_extra_info("ssl_object")
+        if tls and (certificate := tls.getpeercert(binary_form=True)):
+            fingerprint = hashlib.sha256(certificate).hexdigest()
+            self.scope["extensions"] = {"tls": {"client_cert_sha256": fingerprint}}
+
+
+def configuration(app: ASGIApp, settings: ListenSettings, port: int) -> uvicorn.Config:
     config = uvicorn.Config(
         app,
         host=settings.listen_address,
         port=settings.listen_port or port,
         loop="uvloop",
-        http="httptools",
+        http=TellingPeer,
         ws="none",
         log_config=None,
         access_log=False,
@@ -34,6 +47,12 @@ def serve(app: ASGIApp, settings: ListenSettings, port: int) -> None:
     config.load()
     if config.ssl:
         config.ssl.minimum_version = ssl.TLSVersion.TLSv1_3
+    return config
+
+
+def serve(app: ASGIApp, settings: ListenSettings, port: int) -> None:
+    """Returns after SIGTERM or SIGINT, when the running requests are answered."""
+    config = configuration(app, settings, port)
     # uvicorn raises the signal again after its clean end, which would kill the process instead of returning
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)

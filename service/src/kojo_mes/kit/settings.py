@@ -46,6 +46,7 @@ class Role(StrEnum):
 
     DEVICE = "device"  # sends readings, and reads
     OPERATOR = "operator"  # reads
+    JOURNAL = "journal"  # sends the lines of an audit journal
     GATE = "gate"  # asks whether a change is authorised, and uses it up
 
 
@@ -271,6 +272,35 @@ class IdentitySettings(Settings):
     reset_lifetime: PositiveFloat = 86400.0
 
 
+def _https(value: str | None, info: ValidationInfo) -> str | None:
+    if value and not value.startswith("https://") and info.data.get("environment") is not Environment.DEVELOPMENT:
+        raise ValueError("is to begin with https://")
+    return value
+
+
+Https = Annotated[str | None, AfterValidator(_https)]
+
+
+class OidcSettings(Settings):
+    """Of an OpenID provider, as an option: the first three together, or none."""
+
+    oidc_issuer: Https = None
+    oidc_client_id: str | None = None
+    oidc_redirect_uri: Annotated[Https, Field(validate_default=True)] = None
+    oidc_client_secret: SecretStr | None = None
+
+    @field_validator("oidc_redirect_uri")
+    @classmethod
+    def _together(cls, value: str | None, info: ValidationInfo) -> str | None:
+        given = {
+            bool(value),
+            *(bool(info.data[name]) for name in ("oidc_issuer", "oidc_client_id") if name in info.data),
+        }
+        if len(given) > 1:
+            raise ValueError("OIDC_ISSUER, OIDC_CLIENT_ID and OIDC_REDIRECT_URI are given together or not at all")
+        return value
+
+
 class AccountSettings(WriterSettings, IdentitySettings):
     """Of `kojo-mes user`."""
 
@@ -289,6 +319,16 @@ class AuditSettings(SealSettings):
     journal_keys: Annotated[Json[dict[str, JournalKey]] | None, NoDecode] = None
 
 
+class ArchiveSettings(DatabaseSettings, SealSettings):
+    """`kojo-mes archive`: acts as the tables' owner."""
+
+    migration_user: str = "kojo_owner"
+    migration_password: Secret = None
+
+    def credentials(self) -> tuple[str, SecretStr | None]:
+        return self.migration_user, self.migration_password
+
+
 class AuditorSettings(DatabaseSettings, SealSettings):
     """`kojo-mes audit export`: reads as the auditor's login."""
 
@@ -299,7 +339,9 @@ class AuditorSettings(DatabaseSettings, SealSettings):
         return self.audit_user, self.audit_password
 
 
-class ApiSettings(WriterSettings, RedisSettings, ListenSettings, SigningSettings, IdentitySettings, AuditSettings):
+class ApiSettings(
+    WriterSettings, RedisSettings, ListenSettings, SigningSettings, IdentitySettings, OidcSettings, AuditSettings
+):
     api_keys: Annotated[Json[dict[str, ApiKey]], NoDecode]
     token_secret: Secret = None
     silence_limit: PositiveFloat = 60.0
@@ -314,7 +356,7 @@ class ExporterSettings(ReaderSettings, ListenSettings):
     refresh_interval: PositiveFloat = 5.0
 
 
-ALL = (ApiSettings, AuditorSettings, ExporterSettings, MigrationSettings)
+ALL = (ApiSettings, AccountSettings, AuditorSettings, ExporterSettings, MigrationSettings)
 S = TypeVar("S", bound=Settings)
 
 

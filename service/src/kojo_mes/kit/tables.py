@@ -40,7 +40,7 @@ def table(name: str, columns: Sequence[str], rows: Iterable[BaseModel]) -> Respo
     writer.writerow(columns)
     for row in rows:
         values = row.model_dump(mode="json", include=set(columns))
-        writer.writerow([_defused(values[column]) for column in columns])
+        writer.writerow([defused(values[column]) for column in columns])
     return Response(
         text.getvalue().encode("utf-8-sig"),
         media_type=f"{MEDIA_TYPE}; charset=utf-8; header=present",
@@ -48,7 +48,7 @@ def table(name: str, columns: Sequence[str], rows: Iterable[BaseModel]) -> Respo
     )
 
 
-def _defused(value: object) -> object:
+def defused(value: object) -> object:
     if isinstance(value, str) and value.startswith(FORMULA) and not NUMBER.fullmatch(value):
         return f"'{value}"
     return value

@@ -102,7 +102,7 @@ class Write:
             await record_denial(self.database, self.actor, denied)
             raise
         except IntegrityError as error:
-            raise _conflict(error) from error
+            raise conflict(error) from error
         response = JSONResponse(answer, status)
         if isinstance(answer, dict) and isinstance(version := answer.get("version"), int):
             etag(response, version)
@@ -157,7 +157,7 @@ def _reused() -> Problem:
     )
 
 
-def _conflict(error: IntegrityError) -> Exception:
+def conflict(error: IntegrityError) -> Exception:
     """A constraint that the domain did not answer for itself. Without a name it is none: a missing partition, say."""
     cause = driver_error(error)
     if cause is None or cause.diag.constraint_name is None:

@@ -31,6 +31,7 @@ from kojo_mes.line_states.schemas import (
 from kojo_mes.line_states.timeline import Interval, Span, State, reclassified, stops
 from kojo_mes.lines import repository as lines_repository
 from kojo_mes.lines import service as lines_service
+from kojo_mes.lines.devices import require_own_line
 from kojo_mes.oee import repository as oee_repository
 from kojo_mes.products import service as products_service
 
@@ -43,6 +44,7 @@ async def record(session: WriteSession, actor: Actor, line_id: str, given: State
     409 when it began before the present one did: what is past is reclassified.
     """
     await _prepare(session, line_id, given.state, given.reason, given.product)
+    await require_own_line(session, actor, line_id, "record a state")
     if given.time > datetime.now(UTC) + CLOCK_TOLERANCE:
         raise invalid([Fault(place="body", field="time", detail="is in the future")])
     present = await repository.present(session, line_id)
@@ -209,9 +211,11 @@ async def reasons(session: ReadSession) -> Reasons:
 async def add_reason(session: WriteSession, actor: Actor, given: ReasonIn) -> ReasonOut:
     if await repository.reason(session, given.state.value, given.code):
         raise Problem(HTTPStatus.CONFLICT, "reason-exists", f"{given.state} has a reason {given.code}")
-    session.add(StateReason(state=given.state.value, code=given.code, name=given.name))
+    names = {str(language): name for language, name in given.name.items()}
+    new = StateReason(state=given.state.value, code=given.code, name=names)
+    session.add(new)
     await session.flush()
-    answer = ReasonOut(state=given.state, code=given.code, name=dict(given.name))
+    answer = ReasonOut(state=given.state, code=given.code, name=new.name)
     ref = RecordRef("state_reason", f"{given.state}:{given.code}")
     await audit.record(session, actor, "line-states:add-reason", ref, new=answer.model_dump())
     return answer

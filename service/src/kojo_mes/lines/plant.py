@@ -18,6 +18,7 @@ class Measurement(StrEnum):
     TEMPERATURE = "temperature"  # degrees Celsius
     QUALITY_PASSED = "quality_passed"  # checks since the sensor's reading before
     QUALITY_FAILED = "quality_failed"
+    ENERGY = "energy"  # kWh since the sensor's reading before, of equipment with a meter
 
 
 COUNTS = {
@@ -25,6 +26,13 @@ COUNTS = {
     Measurement.REJECT_COUNT,
     Measurement.QUALITY_PASSED,
     Measurement.QUALITY_FAILED,
+}
+
+UNITS = {
+    Measurement.STATUS: "1",
+    Measurement.TEMPERATURE: "°C",
+    Measurement.ENERGY: "kWh",
+    **dict.fromkeys(COUNTS, "pcs"),
 }
 
 
@@ -36,6 +44,8 @@ def measurement_fault(measurement: Measurement, value: float) -> str | None:
         return "a count is a whole number from 0 to 1000000"
     if measurement is Measurement.TEMPERATURE and not -273.15 <= value <= 3000:
         return "a temperature is from -273.15 to 3000 degrees Celsius"
+    if measurement is Measurement.ENERGY and not 0 <= value <= 1_000_000:
+        return "energy is from 0 to 1000000 kWh since the reading before"
     return None
 
 
@@ -71,6 +81,11 @@ class EquipmentPage(_Page):
     type: str
     temperature_limit: PositiveFloat = 80.0
     work_cell: Id | None = None  # one of the line's
+    energy_meter: bool = False
+
+    def measurements(self) -> list[Measurement]:
+        """That it has a sensor for."""
+        return [item for item in Measurement if item is not Measurement.ENERGY or self.energy_meter]
 
 
 class LinePage(_Page):

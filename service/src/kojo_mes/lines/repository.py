@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from kojo_mes.kit.database import ReadSession, WriteSession
 from kojo_mes.lines.models import Area, Equipment, Line, Sensor, Site, WorkCell
-from kojo_mes.lines.plant import Measurement, Plant
+from kojo_mes.lines.plant import Plant
 
 Level = Area | Line | WorkCell | Equipment
 
@@ -105,6 +105,11 @@ async def line(session: ReadSession, line_id: str) -> Line | None:
     return (await session.scalars(select(Line).where(Line.id == line_id, Line.retired_at.is_(None)))).one_or_none()
 
 
+async def equipment_ids(session: ReadSession, line_id: str) -> set[str]:
+    query = select(Equipment.id).where(Equipment.line_id == line_id, Equipment.retired_at.is_(None))
+    return set(await session.scalars(query))
+
+
 LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('mes.line ' || :line, 0))")
 
 
@@ -131,14 +136,18 @@ def synchronise(connection: Connection, plant: Plant) -> int:
         row
         for line in plant.lines
         for row in _placed(
-            {**item.model_dump(exclude={"work_cell"}), "work_cell_id": item.work_cell, "line_id": line.id}
+            {
+                **item.model_dump(exclude={"work_cell", "energy_meter"}),
+                "work_cell_id": item.work_cell,
+                "line_id": line.id,
+            }
             for item in line.equipment
         )
     ]
     sensors = [
-        {"name": f"{item['id']}.{measurement}", "equipment_id": item["id"], "measurement": measurement.value}
-        for item in equipment
-        for measurement in Measurement
+        {"name": f"{item.id}.{measurement}", "equipment_id": item.id, "measurement": measurement.value}
+        for _, item in plant.equipment()
+        for measurement in item.measurements()
     ]
     hierarchy: list[tuple[type[Level], list[dict[str, Any]]]] = [
         (Area, areas),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, computed_field
 
-from kojo_mes.lines.plant import Measurement
+from kojo_mes.lines.plant import UNITS, Measurement
 
 
 class _FromRow(BaseModel):
@@ -14,6 +14,11 @@ class _FromRow(BaseModel):
 class SensorOut(_FromRow):
     name: str = Field(examples=["press-1.temperature"])
     measurement: Measurement
+
+    @computed_field(description="of its readings", examples=["°C"])  # type: ignore[prop-decorator]
+    @property
+    def unit(self) -> str:
+        return UNITS[self.measurement]
 
 
 class EquipmentOut(_FromRow):

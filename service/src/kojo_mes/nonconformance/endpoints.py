@@ -17,17 +17,17 @@ from kojo_mes.kit.writes import Write, writing
 from kojo_mes.nonconformance import holds as holding
 from kojo_mes.nonconformance import service
 from kojo_mes.nonconformance.schemas import (
-    ClosureIn,
     DispositionIn,
     HoldIn,
     HoldOut,
+    HoldReleaseIn,
     LineId,
+    NonconformanceClosureIn,
     NonconformanceDetail,
     NonconformanceOut,
+    NonconformanceReviewIn,
     RecordId,
-    ReleaseIn,
     ReportIn,
-    ReviewIn,
 )
 from kojo_mes.nonconformance.states import NonconformanceState
 
@@ -87,7 +87,7 @@ async def nonconformance(
 
 
 @router.post("/{nonconformance}/review", response_model=NonconformanceOut, responses=CHANGE)
-async def review(write: Reviewer, nonconformance: Id, version: IfMatch, body: ReviewIn) -> Response:
+async def review(write: Reviewer, nonconformance: Id, version: IfMatch, body: NonconformanceReviewIn) -> Response:
     """Begins the review; or begins it again, when a disposition doesn't do: what was released is held again."""
     return await write.run(lambda session: service.review(session, write.actor, nonconformance, version, body.reason))
 
@@ -103,7 +103,7 @@ async def dispose(write: Decider, nonconformance: Id, version: IfMatch, disposit
 
 
 @router.post("/{nonconformance}/closure", response_model=NonconformanceOut, responses=CHANGE)
-async def close(write: Closer, nonconformance: Id, version: IfMatch, closure: ClosureIn) -> Response:
+async def close(write: Closer, nonconformance: Id, version: IfMatch, closure: NonconformanceClosureIn) -> Response:
     """Closes it. 409 while rework is not verified by a check, or its hold is active."""
     return await write.run(lambda session: service.close(session, write.actor, nonconformance, version, closure))
 
@@ -139,6 +139,6 @@ async def hold(request: Request, response: Response, _reader: Reader, hold: Id) 
 
 
 @holds_router.post("/{hold}/release", response_model=HoldOut, responses=CHANGE)
-async def release(write: Releaser, hold: Id, version: IfMatch, body: ReleaseIn) -> Response:
+async def release(write: Releaser, hold: Id, version: IfMatch, body: HoldReleaseIn) -> Response:
     """Releases a hold. 409 while its nonconformance has no disposition, and for a lot that was scrapped or returned."""
     return await write.run(lambda session: holding.release(session, write.actor, hold, version, body.reason))

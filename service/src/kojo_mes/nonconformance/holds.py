@@ -73,11 +73,6 @@ async def page(
     return page_of(rows, limit, HoldOut.model_validate, lambda row: (row.id,))
 
 
-async def active_holds(session: ReadSession, lot: str, serial: str | None = None) -> list[HoldOut]:
-    """What keeps a lot, or a serial of it, from being consumed, released or shipped (ISO 9001 8.7)."""
-    return [HoldOut.model_validate(row) for row in await repository.active_holds(session, lot, serial)]
-
-
 async def _place(session: WriteSession, actor: Actor, values: dict[str, object]) -> HoldOut:
     row = await repository.add_hold(session, {"id": new_id(), "placed_by": actor.id, **values})
     hold = HoldOut.model_validate(row)

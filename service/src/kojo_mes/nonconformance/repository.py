@@ -106,13 +106,6 @@ async def page(
     return (await session.execute(query)).scalars().all()
 
 
-async def unclosed_of_lot(session: ReadSession, lot: str) -> Sequence[str]:
-    query = select(Nonconformance.id).where(
-        Nonconformance.lot_id == lot, Nonconformance.state != NonconformanceState.CLOSED
-    )
-    return (await session.execute(query.order_by(Nonconformance.id))).scalars().all()
-
-
 async def add_disposition(session: WriteSession, values: Mapping[str, Any]) -> None:
     await session.execute(insert(DispositionRow).values(values))
 
@@ -170,14 +163,6 @@ async def release_hold(session: WriteSession, present: Hold, values: Mapping[str
 
 async def holds_of(session: ReadSession, nonconformance: str) -> Sequence[Hold]:
     query = select(Hold).where(Hold.nonconformance_id == nonconformance).order_by(Hold.id)
-    return (await session.execute(query)).scalars().all()
-
-
-async def active_holds(session: ReadSession, lot: str, serial: str | None) -> Sequence[Hold]:
-    """On a lot as a whole, and on this serial of it or, when none is named, on any."""
-    query = select(Hold).where(Hold.lot_id == lot, Hold.released_at.is_(None)).order_by(Hold.id)
-    if serial is not None:
-        query = query.where(Hold.serial.is_(None) | (Hold.serial == serial))
     return (await session.execute(query)).scalars().all()
 
 

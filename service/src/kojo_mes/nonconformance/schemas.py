@@ -51,13 +51,13 @@ class HoldIn(Place):
     reason: Text
 
 
-class ReleaseIn(BaseModel):
+class HoldReleaseIn(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"reason": "Reworked and rechecked"}]})
 
     reason: Text
 
 
-class ReviewIn(BaseModel):
+class NonconformanceReviewIn(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"reason": "Lot segregated in bay Q2"}]})
 
     reason: Text
@@ -99,7 +99,7 @@ class DispositionIn(BaseModel):
         return value
 
 
-class ClosureIn(BaseModel):
+class NonconformanceClosureIn(BaseModel):
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"note": "All 40 pieces honed and measured"}]}
     )

@@ -21,10 +21,10 @@ from kojo_mes.nonconformance.models import Nonconformance
 from kojo_mes.nonconformance.places import columns, refuse_unknown
 from kojo_mes.nonconformance.record import TYPE, content_digest, reference
 from kojo_mes.nonconformance.schemas import (
-    ClosureIn,
     DispositionIn,
     DispositionOut,
     HoldOut,
+    NonconformanceClosureIn,
     NonconformanceDetail,
     NonconformanceOut,
     Place,
@@ -105,7 +105,7 @@ async def dispose(
 
 
 async def close(
-    session: WriteSession, actor: Actor, nonconformance: str, version: int, wanted: ClosureIn
+    session: WriteSession, actor: Actor, nonconformance: str, version: int, wanted: NonconformanceClosureIn
 ) -> NonconformanceOut:
     row = await _locked(session, nonconformance, version)
     ref = reference(row)
@@ -148,11 +148,6 @@ async def page(
 ) -> Page[NonconformanceOut]:
     rows = await repository.page(session, state, line, lot, after, limit + 1)
     return page_of(rows, limit, NonconformanceOut.model_validate, lambda row: (row.id,))
-
-
-async def unclosed_of_lot(session: ReadSession, lot: str) -> Sequence[str]:
-    """What keeps a lot from its release (ISO 9001 8.6)."""
-    return await repository.unclosed_of_lot(session, lot)
 
 
 async def _open(

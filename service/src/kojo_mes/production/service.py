@@ -16,6 +16,7 @@ from kojo_mes.kit.security import Actor
 from kojo_mes.kit.versions import require
 from kojo_mes.lines import repository as lines_repository
 from kojo_mes.lines import service as lines_service
+from kojo_mes.lines.devices import require_own_line
 from kojo_mes.oee import repository as oee_repository
 from kojo_mes.production import repository
 from kojo_mes.production.models import ProductionCount
@@ -30,6 +31,7 @@ async def take_in(session: WriteSession, actor: Actor, line_id: str, counts: lis
     """All or none. The same count again is a duplicate, which is told; another one of the same time is refused: 409
     when the other one is stored, 422 when both are in the batch."""
     await lines_service.known(session, line_id)
+    await require_own_line(session, actor, line_id, "count")
     await _refuse_impossible(session, counts)
     _refuse_overlaps(counts)
     await lines_repository.lock(session, line_id)

@@ -38,7 +38,7 @@ async def add(session: WriteSession, actor: Actor, given: ProductIn) -> ProductO
         raise Problem(HTTPStatus.CONFLICT, "product-exists", f"There is a product {given.id}")
     session.add(Product(id=given.id, name=given.name, version=1))
     await session.flush()
-    answer = ProductOut(id=given.id, name=dict(given.name), version=1)
+    answer = ProductOut(id=given.id, name=_names(given), version=1)
     await audit.record(session, actor, "products:add", RecordRef("product", given.id, 1), new=answer.model_dump())
     return answer
 
@@ -49,7 +49,7 @@ async def rename(session: WriteSession, actor: Actor, product_id: str, version: 
         raise _unknown(product_id)
     require(product.version, version)
     old = ProductOut.model_validate(product).model_dump()
-    product.name, product.version = dict(given.name), version + 1
+    product.name, product.version = _names(given), version + 1
     await session.flush()
     answer = ProductOut.model_validate(product)
     ref = RecordRef("product", product_id, answer.version)
@@ -110,6 +110,10 @@ async def require_known(session: ReadSession, products: set[str]) -> None:
     unknown = sorted(products - await repository.existing(session, products))
     if unknown:
         raise invalid([Fault(place="body", field="product", detail=f"{item} is not a product") for item in unknown])
+
+
+def _names(given: ProductName) -> dict[str, str]:
+    return {str(language): name for language, name in given.name.items()}
 
 
 def _unknown(product_id: str) -> Problem:

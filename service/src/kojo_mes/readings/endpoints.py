@@ -12,7 +12,7 @@ from kojo_mes.kit.problems import responses
 from kojo_mes.kit.security import Permission, permitted
 from kojo_mes.kit.writes import Write, writing
 from kojo_mes.readings import service
-from kojo_mes.readings.schemas import Batch, Latest, Page, Receipt
+from kojo_mes.readings.schemas import Batch, Latest, Page, PartialReceipt, Receipt, SensorName, Sources
 
 router = APIRouter(
     prefix="/api/v1/readings",
@@ -22,10 +22,25 @@ router = APIRouter(
 READER = Depends(permitted(Permission.READINGS_READ))
 
 
-@router.post("", response_model=Receipt, responses=responses(HTTPStatus.FORBIDDEN, HTTPStatus.REQUEST_ENTITY_TOO_LARGE))
-async def take_in(write: Annotated[Write, Depends(writing(Permission.READINGS_SEND))], batch: Batch) -> Response:
+@router.post(
+    "",
+    response_model=PartialReceipt | Receipt,
+    responses=responses(HTTPStatus.FORBIDDEN, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+)
+async def take_in(
+    write: Annotated[Write, Depends(writing(Permission.READINGS_SEND))],
+    batch: Batch,
+    partial: Annotated[bool, Query(description="store the good readings, and list the others")] = False,
+) -> Response:
     """Stores a batch, all of it or nothing. The answer comes after COMMIT; a repeated key gets the first answer."""
-    return await service.take_in(write, batch)
+    return await service.take_in(write, batch, partial=partial)
+
+
+@router.get("/sources", dependencies=[READER])
+async def sources(request: Request) -> Sources:
+    """Sequence numbers of the sources heard of last: how many are missing, came twice, or came out of order."""
+    answer: Sources = await request.app.state.database.read(service.sources)
+    return answer
 
 
 @router.get("/latest", dependencies=[READER])
@@ -43,7 +58,7 @@ async def latest(
 @router.get("", dependencies=[READER])
 async def readings(
     request: Request,
-    sensor: Annotated[str, Query(examples=["press-1.temperature"])],
+    sensor: Annotated[SensorName, Query(examples=["press-1.temperature"])],
     start: Annotated[AwareDatetime, Query(alias="from", examples=["2026-01-05T08:00:00+09:00"])],
     end: Annotated[AwareDatetime, Query(alias="to", examples=["2026-01-05T20:00:00+09:00"])],
     after: Annotated[AwareDatetime | None, Query(description="`next` of the page before")] = None,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from psycopg import AsyncConnection
 from sqlalchemy import Connection, Row, select, text
 
 from kojo_mes.kit.database import ReadSession, WriteSession
 from kojo_mes.readings.models import Reading
+from kojo_mes.readings.sequences import Ledger
 
 MONTHS_AHEAD = 3
 
@@ -93,6 +95,25 @@ TOTALS = text("""
 """)
 
 
+LEDGER = text("""
+    INSERT INTO mes.reading_source AS source (actor_id, source) VALUES (:actor, :source)
+    ON CONFLICT (actor_id, source) DO UPDATE SET last_received_at = now()
+    RETURNING last, missing, received, duplicates, out_of_order, lost
+""")
+KEEP_LEDGER = text("""
+    UPDATE mes.reading_source
+    SET last = :last, missing = CAST(:missing AS jsonb), received = :received, duplicates = :duplicates,
+        out_of_order = :out_of_order, lost = :lost
+    WHERE actor_id = :actor AND source = :source
+""")
+SOURCES = text("""
+    SELECT actor_id AS actor, source, last, received, duplicates, out_of_order, last_received_at,
+           lost + (SELECT coalesce(sum(CAST(gap ->> 1 AS bigint) - CAST(gap ->> 0 AS bigint)), 0)
+                   FROM jsonb_array_elements(missing) AS gap) AS missing
+    FROM mes.reading_source ORDER BY last_received_at DESC, actor_id, source LIMIT 1000
+""")
+
+
 class Staged(NamedTuple):
     sensor_id: int
     time: datetime
@@ -115,6 +136,32 @@ async def store(session: WriteSession, readings: Iterable[Staged], late: timedel
         for reading in readings:
             await copy.write_row(reading)
     return int((await session.execute(STORE, {"late": late})).scalar_one())
+
+
+async def ledger(session: WriteSession, actor_id: str, source: str) -> Ledger:
+    """Locked: two batches of a source are one after the other."""
+    row = (await session.execute(LEDGER, {"actor": actor_id, "source": source})).one()
+    missing = tuple((start, end) for start, end in row.missing)
+    return Ledger(row.last, missing, row.received, row.duplicates, row.out_of_order, row.lost)
+
+
+async def keep_ledger(session: WriteSession, actor_id: str, source: str, ledger: Ledger) -> None:
+    values = {
+        "actor": actor_id,
+        "source": source,
+        "last": ledger.last,
+        "missing": json.dumps(ledger.missing),
+        "received": ledger.received,
+        "duplicates": ledger.duplicates,
+        "out_of_order": ledger.out_of_order,
+        "lost": ledger.lost,
+    }
+    await session.execute(KEEP_LEDGER, values)
+
+
+async def sources(session: ReadSession) -> Sequence[Row[Any]]:
+    """The thousand that were heard of last."""
+    return (await session.execute(SOURCES)).all()
 
 
 async def latest(session: ReadSession) -> Sequence[Row[tuple[object]]]:

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
+from kojo_mes.kit.problems import Fault
 from kojo_mes.lines.plant import Measurement
 
 LARGEST_BATCH = 5000
 EXAMPLE: JsonValue = {"sensor": "press-1.temperature", "time": "2026-01-05T08:30:00.250+09:00", "value": 61.5}
+
+
+Unit = Literal["1", "pcs", "°C", "kWh"]
 
 
 class Quality(StrEnum):
@@ -21,19 +35,53 @@ class Quality(StrEnum):
     BAD = "bad"
 
 
+SensorName = Annotated[
+    str, Field(pattern=r"^[a-z0-9-]+\.[a-z_]+$", max_length=100, description="equipment.measurement")
+]
+SourceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$", examples=["gw1:2026-01-05T08"])]
+
+
 class ReadingIn(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [EXAMPLE]})
 
-    sensor: Annotated[str, Field(pattern=r"^[a-z0-9-]+\.[a-z_]+$", max_length=100, description="equipment.measurement")]
+    sensor: SensorName
     time: AwareDatetime = Field(description="when it was measured, with its offset from UTC")
     value: Annotated[float, Field(strict=True, allow_inf_nan=False)]
     quality: Quality = Quality.GOOD
+    unit: Unit | None = Field(default=None, description="the sensor's, where the sender wants it to be checked")
+    sequence: Annotated[int, Field(strict=True, ge=0, le=2**53)] | None = Field(
+        default=None, description="of the batch's source: one more than that of its reading before"
+    )
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """What can't be a reading, and why: field and reason."""
+
+    faults: tuple[tuple[str, str], ...]
+
+
+def _reading_or_why_not(given: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    """One bad reading doesn't hide the others: the service decides whether it takes the batch along."""
+    try:
+        return validate(given)
+    except ValidationError as error:
+        return Unreadable(
+            tuple((str(fault["loc"][0]) if fault["loc"] else "readings", fault["msg"]) for fault in error.errors())
+        )
 
 
 class Batch(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"readings": [EXAMPLE]}]})
 
-    readings: Annotated[list[ReadingIn], Field(min_length=1, max_length=LARGEST_BATCH)]
+    source: SourceName | None = Field(
+        default=None,
+        description="whose sequence numbers the readings have; one that begins anew takes another name",
+    )
+    readings: Annotated[
+        list[Annotated[ReadingIn, WrapValidator(_reading_or_why_not)]],
+        Field(min_length=1, max_length=LARGEST_BATCH),
+    ]
 
 
 class Receipt(BaseModel):
@@ -44,6 +92,31 @@ class Receipt(BaseModel):
     received: int
     accepted: int
     duplicates: int = Field(description="already known: same sensor, same time; the first value stays")
+
+
+class PartialReceipt(Receipt):
+    """Of a batch with `partial=true`: what it refused was not stored."""
+
+    refused: list[Fault]
+
+
+class SourceOut(BaseModel):
+    """A source's sequence numbers."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    actor: str = Field(description="who sends for it", examples=["simulator"])
+    source: str = Field(examples=["gw1:2026-01-05T08"])
+    last: int = Field(description="the highest that came", examples=[86400])
+    received: int = Field(examples=[86397])
+    duplicates: int = Field(description="that had come before", examples=[0])
+    out_of_order: int = Field(description="that came after a higher one", examples=[2])
+    missing: int = Field(description="skipped, and not here yet", examples=[3])
+    last_received_at: AwareDatetime
+
+
+class Sources(BaseModel):
+    items: list[SourceOut]
 
 
 class ReadingOut(BaseModel):

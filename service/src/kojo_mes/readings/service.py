@@ -2,43 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from http import HTTPStatus
 
 from fastapi import Response
-from sqlalchemy import Row
 
-from kojo_mes.identity.service import equipment_of
 from kojo_mes.kit import idempotency
-from kojo_mes.kit.audit import RecordRef
 from kojo_mes.kit.cache import Cache
 from kojo_mes.kit.database import Database, ReadSession, WriteSession
 from kojo_mes.kit.metrics import READINGS
 from kojo_mes.kit.problems import Fault, invalid
 from kojo_mes.kit.security import Actor
-from kojo_mes.kit.writes import Denied, Write
-from kojo_mes.lines.plant import Measurement, measurement_fault
-from kojo_mes.readings import repository
-from kojo_mes.readings.schemas import Batch, Latest, LatestReading, Page, ReadingIn, ReadingOut, Receipt
+from kojo_mes.kit.writes import Write
+from kojo_mes.readings import refusals, repository, sequences
+from kojo_mes.readings.schemas import (
+    Batch,
+    Latest,
+    LatestReading,
+    Page,
+    PartialReceipt,
+    ReadingOut,
+    Receipt,
+    SourceOut,
+    Sources,
+    Unreadable,
+)
 
-OLDEST = timedelta(days=27)  # the month before is always there to hold it (migration 0002)
-CLOCK_TOLERANCE = timedelta(seconds=60)
 LATE = timedelta(seconds=60)
 LONGEST_RANGE = timedelta(days=31)
 CACHE_KEY, CACHE_MILLISECONDS = "latest", 500
 
 
-async def take_in(write: Write, batch: Batch) -> Response:
-    """A receipt. All readings are stored, or none."""
-    refuse_impossible_times(batch.readings, datetime.now(UTC))
+async def take_in(write: Write, batch: Batch, *, partial: bool) -> Response:
+    """A receipt. All readings are stored, or none; with `partial` the good ones, and the others are listed."""
     receipt: Receipt | None = None
 
     async def work(session: WriteSession) -> Receipt:
         nonlocal receipt
-        accepted = await repository.store(session, await _staged(session, write.actor, batch.readings), LATE)
-        received = len(batch.readings)
-        receipt = Receipt(received=received, accepted=accepted, duplicates=received - accepted)
+        readable, unreadable = refusals.readable(batch.readings, datetime.now(UTC))
+        if unreadable and not partial:
+            raise invalid(unreadable)
+        checked = await refusals.checked(session, write.actor, readable)
+        if checked.faults:
+            if not partial:
+                raise checked.problem()
+            await checked.leave_on_record(session, write.actor)
+        await _keep_sequence(session, write.actor, batch)
+        accepted = await repository.store(session, checked.staged, LATE) if checked.staged else 0
+        received, duplicates = len(batch.readings), len(checked.staged) - accepted
+        receipt = Receipt(received=received, accepted=accepted, duplicates=duplicates)
+        if partial:
+            refused = sorted([*unreadable, *checked.faults], key=lambda fault: fault.index or 0)
+            receipt = PartialReceipt(**receipt.model_dump(), refused=refused)
         return receipt
 
     # a gateway whose batch is still being stored waits for its answer: there is nothing else that it could do
@@ -49,75 +63,21 @@ async def take_in(write: Write, batch: Batch) -> Response:
     return response
 
 
-def refuse_impossible_times(readings: list[ReadingIn], now: datetime) -> None:
-    faults = [
-        Fault(place="body", index=index, field="time", detail=detail)
-        for index, reading in enumerate(readings)
-        if (detail := _time_fault(reading.time, now))
+async def _keep_sequence(session: WriteSession, actor: Actor, batch: Batch) -> None:
+    """Of all readings that came, the refused ones too: they aren't missing."""
+    numbers = [
+        reading.sequence
+        for reading in batch.readings
+        if not isinstance(reading, Unreadable) and reading.sequence is not None
     ]
-    if faults:
-        raise invalid(faults)
-
-
-def _time_fault(time: datetime, now: datetime) -> str | None:
-    if time > now + CLOCK_TOLERANCE:
-        return f"is in the future; the sender's clock may be ahead by {CLOCK_TOLERANCE.seconds} s at most"
-    if time < now - OLDEST:
-        return f"is older than {OLDEST.days} days"
-    return None
-
-
-async def _staged(session: ReadSession, actor: Actor, readings: list[ReadingIn]) -> Iterator[repository.Staged]:
-    known = {row.name: row for row in await repository.sensors(session, {reading.sensor for reading in readings})}
-    unknown = [
-        Fault(place="body", index=index, field="sensor", detail=f"{reading.sensor} is not a sensor of this plant")
-        for index, reading in enumerate(readings)
-        if reading.sensor not in known
-    ]
-    if unknown:
-        raise Denied(
-            RecordRef("sensor", ", ".join(sorted({readings[fault.index or 0].sensor for fault in unknown}))[:1000]),
-            "send readings",
-            "A sensor is not known",
-            "Nothing was stored. GET /api/v1/lines lists the plant's sensors.",
-            status=HTTPStatus.FORBIDDEN,
-            kind="unknown-sensor",
-            errors=unknown,
-        )
-    await _refuse_foreign(session, actor, [known[reading.sensor] for reading in readings])
-    impossible = [
-        Fault(place="body", index=index, field="value", detail=detail)
-        for index, reading in enumerate(readings)
-        if (detail := measurement_fault(Measurement(known[reading.sensor].measurement), reading.value))
-    ]
-    if impossible:
-        raise invalid(impossible)
-    return (
-        repository.Staged(known[reading.sensor].id, reading.time, reading.value, reading.quality.value)
-        for reading in readings
-    )
-
-
-async def _refuse_foreign(session: ReadSession, actor: Actor, sensors: list[Row[tuple[int, str, str, str]]]) -> None:
-    """A device speaks for its own equipment alone."""
-    bound = await equipment_of(session, actor)
-    if bound is None:
+    if batch.source is None or not numbers:
         return
-    foreign = [
-        Fault(place="body", index=index, field="sensor", detail=f"{sensor.name} is not a sensor of {actor.name}")
-        for index, sensor in enumerate(sensors)
-        if sensor.equipment_id not in bound
-    ]
-    if foreign:
-        raise Denied(
-            RecordRef("sensor", ", ".join(sorted({sensors[fault.index or 0].name for fault in foreign}))[:1000]),
-            "send readings",
-            "A sensor belongs to other equipment than the device",
-            "Nothing was stored.",
-            status=HTTPStatus.FORBIDDEN,
-            kind="foreign-sensor",
-            errors=foreign,
-        )
+    ledger = await repository.ledger(session, actor.id, batch.source)
+    await repository.keep_ledger(session, actor.id, batch.source, sequences.heard(ledger, numbers))
+
+
+async def sources(session: ReadSession) -> Sources:
+    return Sources(items=[SourceOut.model_validate(row) for row in await repository.sources(session)])
 
 
 async def latest(database: Database, cache: Cache) -> Latest:

@@ -14,6 +14,7 @@ PACE = 0.94  # of the ideal cycle time's rate
 STOPS_PER_HOUR = 4.0
 STOP_SECONDS = (5.0, 20.0)  # shorter than what ProductionLineDown waits for
 REJECTS = 0.01
+RUNNING_POWER, IDLE_POWER = 12.0, 1.5  # kW
 WARMING_PER_SECOND = 0.02  # share of the way to the running temperature
 
 
@@ -24,12 +25,14 @@ class Machine:
     random: random.Random
     temperature: float = AMBIENT
     work: float = 0.0  # of the unit that is being made
+    energy: float = 0.0  # kWh of the last step
     counts: dict[Measurement, int] = field(default_factory=dict)
 
     def advance(self, seconds: float, running: bool) -> None:
         target = AMBIENT + (0.7 * self.page.temperature_limit - AMBIENT if running else 0.0)
         self.temperature += (target - self.temperature) * min(1.0, WARMING_PER_SECOND * seconds)
         self.temperature += self.random.gauss(0.0, 0.1)
+        self.energy = seconds / 3600 * (RUNNING_POWER if running else IDLE_POWER)
         self.work += running * seconds * PACE / self.ideal_cycle_time
         made, self.work = int(self.work), self.work % 1
         rejected = sum(self.random.random() < REJECTS for _ in range(made))
@@ -41,10 +44,12 @@ class Machine:
         }
 
     def values(self, running: bool) -> dict[Measurement, float]:
+        meter = {Measurement.ENERGY: round(self.energy, 6)} if self.page.energy_meter else {}
         return {
             Measurement.STATUS: float(running),
             Measurement.TEMPERATURE: round(self.temperature, 2),
             **self.counts,
+            **meter,
         }
 
 

@@ -135,6 +135,7 @@ CREATE TABLE mes.audit_seal (
     hash bytea NOT NULL UNIQUE CHECK (hash = sha256(convert_to(body, 'UTF8'))),
     signature bytea NOT NULL CHECK (length(signature) = 64)
 );
+CREATE INDEX audit_seal_position ON mes.audit_seal (last_xid, last_id);
 CREATE INDEX audit_seal_sealed_at ON mes.audit_seal (sealed_at);
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON mes.audit_seal
     FOR EACH ROW EXECUTE FUNCTION mes.refuse_change();

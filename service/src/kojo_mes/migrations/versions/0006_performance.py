@@ -1,4 +1,4 @@
-"""ISA-95 hierarchy, shift calendar, products and cycle times, line states, production counts, stored OEE."""
+"""ISA-95 hierarchy, shift calendar, products, line states, production counts, stored OEE, sources of readings."""
 
 from __future__ import annotations
 
@@ -260,6 +260,24 @@ CREATE TABLE mes.oee_rollup (
 CREATE INDEX oee_rollup_stale ON mes.oee_rollup (shift_id) WHERE stale;
 """
 
+SOURCES = """
+CREATE TABLE mes.reading_source (
+    actor_id text NOT NULL,
+    source text NOT NULL,
+    last bigint,
+    missing jsonb NOT NULL DEFAULT '[]',
+    received bigint NOT NULL DEFAULT 0,
+    duplicates bigint NOT NULL DEFAULT 0,
+    out_of_order bigint NOT NULL DEFAULT 0,
+    lost bigint NOT NULL DEFAULT 0,
+    last_received_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (actor_id, source)
+);
+CREATE INDEX reading_source_last_received_at ON mes.reading_source (last_received_at);
+GRANT SELECT, INSERT, UPDATE ON mes.reading_source TO kojo_app;
+GRANT SELECT ON mes.reading_source TO kojo_read, kojo_audit;
+"""
+
 GRANTS = """
 GRANT SELECT ON mes.site, mes.area, mes.work_cell, mes.product, mes.ideal_cycle_time, mes.shift_pattern,
     mes.shift_closure, mes.shift, mes.state_reason, mes.line_state, mes.line_state_reclassification,
@@ -288,9 +306,9 @@ RECORDS = (
 )
 
 DOWN = """
-DROP TABLE mes.oee_rollup, mes.production_count, mes.line_state_superseded, mes.line_state_reclassification,
-    mes.line_state, mes.state_reason, mes.shift, mes.shift_closure, mes.shift_pattern, mes.ideal_cycle_time,
-    mes.product;
+DROP TABLE mes.reading_source, mes.oee_rollup, mes.production_count, mes.line_state_superseded,
+    mes.line_state_reclassification, mes.line_state, mes.state_reason, mes.shift, mes.shift_closure,
+    mes.shift_pattern, mes.ideal_cycle_time, mes.product;
 DROP FUNCTION mes.keep_superseded_line_state(), mes.refuse_line_state_change();
 ALTER TABLE mes.equipment DROP COLUMN work_cell_id;
 ALTER TABLE mes.line DROP COLUMN area_id, DROP COLUMN micro_stop_limit;
@@ -300,7 +318,7 @@ DROP EXTENSION btree_gist;
 
 
 def upgrade() -> None:
-    for step in (HIERARCHY, PRODUCTS, SHIFTS, STATES, COUNTS, OEE, GRANTS):
+    for step in (HIERARCHY, PRODUCTS, SHIFTS, STATES, COUNTS, OEE, SOURCES, GRANTS):
         op.execute(step)
     for table in RECORDS:
         op.execute(f"SELECT mes.audit_table('mes.{table}')")

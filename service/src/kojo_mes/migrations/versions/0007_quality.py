@@ -92,10 +92,11 @@ CREATE TABLE mes.specification (
     UNIQUE (characteristic_id, version, effective_from)
 );
 CREATE FUNCTION mes.specification_is_fixed() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    -- what approval sets, and what is generated later than this trigger
+    approval text[] := '{effective_from,approved_by,approved_role,signed_type,signed_id,signed_meaning}';
 BEGIN
-    IF OLD.effective_from IS NOT NULL
-       OR to_jsonb(NEW) - '{effective_from,approved_by,approved_role}'::text[]
-          IS DISTINCT FROM to_jsonb(OLD) - '{effective_from,approved_by,approved_role}'::text[] THEN
+    IF OLD.effective_from IS NOT NULL OR to_jsonb(NEW) - approval IS DISTINCT FROM to_jsonb(OLD) - approval THEN
         RAISE EXCEPTION 'specification %/% is fixed; draft another version', OLD.characteristic_id, OLD.version
             USING ERRCODE = 'integrity_constraint_violation';
     END IF;

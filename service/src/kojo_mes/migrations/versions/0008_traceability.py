@@ -294,7 +294,7 @@ BEGIN
         RAISE EXCEPTION 'lot % has no hold', NEW.id
             USING ERRCODE = 'check_violation', CONSTRAINT = 'lot_is_not_held';
     END IF;
-    IF OLD.state = 'on_hold' AND NEW.state <> 'scrapped' AND mes.is_held(NEW.id) THEN
+    IF (OLD.state = 'on_hold' AND NEW.state <> 'scrapped' OR NEW.state = 'released') AND mes.is_held(NEW.id) THEN
         RAISE EXCEPTION 'lot % is still held', NEW.id
             USING ERRCODE = 'check_violation', CONSTRAINT = 'lot_is_held';
     END IF;
@@ -359,6 +359,11 @@ BEGIN
         ELSE ARRAY['created', 'in_process', 'on_hold', 'released'] END) THEN
         RAISE EXCEPTION 'lot % is %: it can''t be %', NEW.lot_id, lot.state, NEW.kind
             USING ERRCODE = 'check_violation', CONSTRAINT = 'movement_of_a_usable_lot';
+    END IF;
+    -- its state says so already, but for a lot that was registered in the very moment of the hold
+    IF NEW.kind IN ('consumed', 'shipped') AND mes.is_held(NEW.lot_id) THEN
+        RAISE EXCEPTION 'lot % is held: it can''t be %', NEW.lot_id, NEW.kind
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'lot_is_held';
     END IF;
     IF (NEW.kind = 'received' AND lot.supplier IS NULL) OR (NEW.kind = 'produced' AND lot.work_order_id IS NULL) THEN
         RAISE EXCEPTION 'lot % can''t be %', NEW.lot_id, NEW.kind

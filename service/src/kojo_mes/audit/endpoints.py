@@ -1,0 +1,136 @@
+"""/api/v1/audit."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import ValidationError
+
+from kojo_mes.audit import exports, jobs, service
+from kojo_mes.audit.schemas import (
+    AuditEvent,
+    Export,
+    ExportRequest,
+    JournalReceipt,
+    SealOut,
+    Selection,
+    Storable,
+)
+from kojo_mes.kit.database import Database
+from kojo_mes.kit.fields import Time
+from kojo_mes.kit.pages import DEFAULT_LIMIT, Limit, Page, cursor_of
+from kojo_mes.kit.problems import Fault, Problem, invalid, responses
+from kojo_mes.kit.security import Permission, permitted
+from kojo_mes.kit.writes import Write, writing
+
+router = APIRouter(
+    prefix="/api/v1/audit",
+    tags=["audit"],
+    responses=responses(
+        HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE
+    ),
+)
+LARGEST = 2**63 - 1
+READ = Depends(permitted(Permission.AUDIT_READ))
+EXPORT = Depends(permitted(Permission.AUDIT_EXPORT))
+Before = Annotated[tuple[int] | None, Depends(cursor_of(int))]
+Number = Annotated[int, Path(ge=1, lt=2**63)]
+ExportId = Annotated[str, Path(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+FileName = Annotated[str, Path(pattern=r"^[a-z.]{1,40}$", examples=["manifest.json", "events.jsonl", "events.pdf"])]
+LINES = {"application/x-ndjson": {"schema": {"type": "string", "description": "audit/records.py: journal line"}}}
+
+
+def _selection(
+    record_type: Annotated[Storable | None, Query(examples=["lot"])] = None,
+    record_id: Annotated[Storable | None, Query(description="with `record_type`", examples=["L-2026-001"])] = None,
+    actor: Annotated[Storable | None, Query(description="id of the person, device or login")] = None,
+    action: Annotated[Storable | None, Query(examples=["lots:release"])] = None,
+    start: Annotated[Time | None, Query(alias="from")] = None,
+    end: Annotated[Time | None, Query(alias="to", description="up to before then")] = None,
+) -> Selection:
+    given = {"record_type": record_type, "record_id": record_id, "actor": actor, "action": action}
+    try:
+        return Selection.model_validate({**given, "from": start, "to": end})
+    except ValidationError as error:
+        detail = error.errors()[0]["msg"].removeprefix("Value error, ")
+        field = "to" if detail.startswith("`to`") else "record_id"
+        raise invalid([Fault(place="query", field=field, detail=detail)]) from error
+
+
+@router.get("/events", dependencies=[READ])
+async def events(
+    request: Request,
+    selection: Annotated[Selection, Depends(_selection)],
+    cursor: Before,
+    limit: Limit = DEFAULT_LIMIT,
+) -> Page[AuditEvent]:
+    """What was done, the newest first: by record, by who, by action, by time. A record's signings are among its own."""
+    database: Database = request.app.state.database
+    before = min(cursor[0], LARGEST) if cursor else None
+    return await database.read(lambda session: service.search(session, selection, before, limit))
+
+
+@router.get("/events/{number}", dependencies=[READ], responses=responses(HTTPStatus.NOT_FOUND))
+async def event(request: Request, number: Number) -> AuditEvent:
+    database: Database = request.app.state.database
+    return await database.read(lambda session: service.one(session, number))
+
+
+@router.get("/seals", dependencies=[READ])
+async def seals(request: Request, cursor: Before, limit: Limit = DEFAULT_LIMIT) -> Page[SealOut]:
+    """In the order of their numbers."""
+    database: Database = request.app.state.database
+    after = min(cursor[0], LARGEST) if cursor else 0
+    return await database.read(lambda session: service.seals(session, after, limit))
+
+
+@router.post("/exports", status_code=HTTPStatus.ACCEPTED, response_model=Export)
+async def ask_for_export(
+    write: Annotated[Write, Depends(writing(Permission.AUDIT_EXPORT))], wanted: ExportRequest
+) -> Response:
+    """Made in the background: ask `GET` until its state is `done`, then take its files, all of them."""
+    if write.request.app.state.settings.seal_key_file is None:
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "no-seal-key", "This service has no key to sign a manifest with")
+    return await write.run(lambda session: exports.ask(session, write.actor, wanted), status=HTTPStatus.ACCEPTED)
+
+
+@router.get("/exports/{export_id}", dependencies=[EXPORT], responses=responses(HTTPStatus.NOT_FOUND))
+async def export(request: Request, export_id: ExportId) -> Export:
+    database: Database = request.app.state.database
+    return await database.read(lambda session: exports.one(session, export_id))
+
+
+@router.get(
+    "/exports/{export_id}/files/{file}",
+    dependencies=[EXPORT],
+    response_class=Response,
+    responses={
+        200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}},
+        **responses(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.GONE),
+    },
+)
+async def export_file(request: Request, export_id: ExportId, file: FileName) -> StreamingResponse:
+    """A file of a finished export. `kojo-mes audit verify manifest.json --key …` checks them, in one folder."""
+    database: Database = request.app.state.database
+    await database.read(lambda session: exports.with_file(session, export_id, file))
+    return StreamingResponse(
+        jobs.content(database, export_id, file),
+        media_type="application/octet-stream",
+        headers={"Content-Disposition": f'attachment; filename="{file}"'},
+    )
+
+
+@router.post(
+    "/journal",
+    response_model=JournalReceipt,
+    openapi_extra={"requestBody": {"required": True, "content": LINES}},
+    responses=responses(HTTPStatus.CONFLICT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+)
+async def take_in_journal(write: Annotated[Write, Depends(writing(Permission.AUDIT_IMPORT))]) -> Response:
+    """Lines of another writer's journal, 1 to 500, in order; all of them or none. Sent again, they are counted."""
+    body = await write.request.body()
+    keys = service.journal_keys(write.request.app.state.settings.journal_keys)
+    return await write.run(lambda session: service.take_in(session, write.actor, body, keys))
