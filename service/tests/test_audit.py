@@ -149,7 +149,9 @@ async def test_nobody_changes_what_was_written(
     )
     admin.execute("INSERT INTO mes.audit_journal_line VALUES ('w', 1, sha256(''), '{}')")
     column = {"audit_event": "reason", "audit_seal": "body", "audit_journal_line": "line"}[table]
-    with postgres.connect(database, user) as connection, pytest.raises(errors.InsufficientPrivilege):
+    # a foreign key of the holds (migration 0009) refuses before the trigger does
+    refused = (errors.InsufficientPrivilege, errors.FeatureNotSupported)
+    with postgres.connect(database, user) as connection, pytest.raises(refused):
         connection.execute(statement.format(table, column, column))
 
 
