@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -34,7 +33,7 @@ async def service(settings: ApiSettings, admin: psycopg.Connection) -> Any:
 
 
 @pytest.fixture
-def watched(admin: psycopg.Connection) -> Iterator[str]:
+def watched(admin: psycopg.Connection) -> str:
     """A table of some domain, watched as migrations do it."""
     forget(admin)
     admin.execute("CREATE TABLE mes.thing (area text, id integer, name text, secret text, PRIMARY KEY (id, area))")
