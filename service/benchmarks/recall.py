@@ -151,7 +151,11 @@ def main() -> None:
         file=sys.stderr,
     )
     commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--exclude=*"], cwd=SERVICE, check=True, capture_output=True, text=True
+        ["git", "describe", "--always", "--dirty", "--exclude=*"],
+        cwd=SERVICE,
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout.strip()
     figure = {"figure": FIGURE, "value": round(p95, 1), "unit": UNIT, "bar": BAR, "better": "lower"}
     print(json.dumps({**figure, "samples": len(times), "load": round(os.getloadavg()[0], 1), "commit": commit}))

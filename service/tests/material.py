@@ -146,7 +146,7 @@ def sign(admin: psycopg.Connection, signer: str, lot: str, version: int, meaning
         "INSERT INTO mes.signature (id, record_type, record_id, record_version, record_digest, meaning, signer_id,"
         " user_name, printed_name, role, signed_at, time_zone, authentication, clock_status, session_id, request_id)"
         " VALUES (%s, 'lot', %s, %s, sha256(''), %s, %s, 'signer', 'Signer', 'quality_manager', now(), 'UTC',"
-        " 'password', 'unchecked', 's', 'r')",
+        " 'password', 'unchecked', 's', 'r') ON CONFLICT DO NOTHING",
         (new_id(), lot, version, meaning, signer),
     )
 

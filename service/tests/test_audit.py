@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -34,7 +33,7 @@ async def service(settings: ApiSettings, admin: psycopg.Connection) -> Any:
 
 
 @pytest.fixture
-def watched(admin: psycopg.Connection) -> Iterator[str]:
+def watched(admin: psycopg.Connection) -> str:
     """A table of some domain, watched as migrations do it."""
     forget(admin)
     admin.execute("CREATE TABLE mes.thing (area text, id integer, name text, secret text, PRIMARY KEY (id, area))")
@@ -149,7 +148,9 @@ async def test_nobody_changes_what_was_written(
     )
     admin.execute("INSERT INTO mes.audit_journal_line VALUES ('w', 1, sha256(''), '{}')")
     column = {"audit_event": "reason", "audit_seal": "body", "audit_journal_line": "line"}[table]
-    with postgres.connect(database, user) as connection, pytest.raises(errors.InsufficientPrivilege):
+    # a foreign key of the holds (migration 0009) refuses before the trigger does
+    refused = (errors.InsufficientPrivilege, errors.FeatureNotSupported)
+    with postgres.connect(database, user) as connection, pytest.raises(refused):
         connection.execute(statement.format(table, column, column))
 
 

@@ -88,7 +88,7 @@ async def test_seals_are_chained_signed_and_written_down(trail: Trail, admin: ps
         assert values["previous"] == previous.hex()
         assert values["root"] == by_recursion([leaves[i : i + 32] for i in range(0, len(leaves), 32)]).hex()
         assert digest == hashlib.sha256(body.encode()).digest()
-        key.verify(signature, b"kojo.audit.seal.v1\0" + body.encode())  # type: ignore[union-attr,call-arg,arg-type]
+        key.verify(signature, b"kojo.audit.seal.v1\0" + body.encode())  # type: ignore[union-attr,call-arg]
         previous = digest
     assert count == 5
     [file] = trail.seals.iterdir()

@@ -117,13 +117,13 @@ IN_DATABASE = {
         "edited: record 6:",
     ),
     "insert": (COPY.format(99, 3), "inserted: record 99:"),
-    "insert at the end": (COPY.format(99, 13), "inserted: record 99:"),
+    "insert at a seal's end": (COPY.format(99, 9), "inserted: record 99:"),
     "delete": ("DELETE FROM mes.audit_event WHERE id = 2", "removed: record 2:"),
     "delete a seal's first": ("DELETE FROM mes.audit_event WHERE id = 5", "removed: record 5:"),
     "delete a seal's last": ("DELETE FROM mes.audit_event WHERE id = 4", "removed: record 4:"),
     "delete the last": ("DELETE FROM mes.audit_event WHERE id = 13", "truncated: record 13:"),
     "delete a seal's rows": ("DELETE FROM mes.audit_event WHERE id BETWEEN 5 AND 9", "removed: record 5:"),
-    "delete all": ("TRUNCATE mes.audit_event", "removed: record 1:"),
+    "delete all": ("TRUNCATE mes.audit_event CASCADE", "removed: record 1:"),
     "reorder": ("UPDATE mes.audit_event SET xid = '3' WHERE id = 3", "reordered: record 3:"),
     "move to another seal": (
         "UPDATE mes.audit_event SET xid = (SELECT xid FROM mes.audit_event WHERE id = 13) WHERE id = 2",
@@ -199,7 +199,7 @@ async def test_a_foreign_key_seals_nothing(trail: Trail, capsys: pytest.CaptureF
     assert re.search("bad signature: seal 4: .*not among the given ones", told)
 
 
-def lines(change: Callable[[list[bytes]], None]) -> Callable[[bytes], bytes]:
+def lines(change: Callable[[list[bytes]], object]) -> Callable[[bytes], bytes]:
     def changed(data: bytes) -> bytes:
         all_lines = data.splitlines(keepends=True)
         change(all_lines)
@@ -209,7 +209,7 @@ def lines(change: Callable[[list[bytes]], None]) -> Callable[[bytes], bytes]:
 
 
 # line 1 is seal 1; lines 2–5 are records 1–4; line 6 is seal 2; lines 7–11 are records 5–9; line 12 is seal 3
-IN_FILE = {
+IN_FILE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "edit": (lambda data: data.replace(b'"new":{"mass":2.5}', b'"new":{"mass":2.4}', 1), "2: edited: record 1:"),
     "remove": (lines(lambda all_lines: all_lines.pop(2)), "3: removed: record 2:"),
     "remove a seal": (lines(lambda all_lines: all_lines.pop(5)), "inserted: record 5:"),

@@ -114,7 +114,7 @@ async def test_health_names_what_it_lacks_and_what_it_is_made_of(client: httpx.A
 
 async def test_a_device_speaks_for_its_own_line(floor: Floor) -> None:
     keeper = somebody(floor.admin, "administrator")
-    device = await floor.done(keeper, "POST", "/devices", {"name": "plc-2", "equipment": ["packer-1"]})
+    device = await floor.done(keeper, "POST", "/identity/devices", {"name": "plc-2", "equipment": ["packer-1"]})
     headers = {"Authorization": f"Bearer {device['key']}"}
     count = {**floor.during("06:00", "06:10"), "product": PRODUCT, "good": 1, "scrap": 0, "rework": 0}
     state = {"time": iso(floor.at("06:00")), "state": "running", "product": PRODUCT}

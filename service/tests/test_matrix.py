@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Iterator
 
 import httpx
 import psycopg
-from conftest import DEVICE_KEY, OPERATOR_KEY, client_of
+from conftest import DEVICE_KEY, OPERATOR_KEY, client_of, fields
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
@@ -43,7 +42,6 @@ OWN = {
 # reads and the keeping of accounts: what an administrator may, and nothing of the plant's business
 ACCOUNTS = {Permission.PEOPLE_KEEP, Permission.ROLES_GRANT, Permission.DEVICES_KEEP}
 READS = ("read", "verify", "export", "authorisation", "search")
-STREAM_SECONDS = 5
 
 
 def routes(app: FastAPI) -> Iterator[tuple[str, RouteContext]]:
@@ -99,17 +97,15 @@ async def status(client: httpx.AsyncClient, name: str, headers: dict[str, str]) 
     path = path.replace("{role}", "operator")
     path = re.sub(r"\{[^}]+\}", "00000000-0000-7000-8000-000000000000", path)
     body: dict[str, str] | None = None if method in ("GET", "DELETE") else {}
-    request = client.request(method, path, json=body, headers=headers | {"Idempotency-Key": new_id()})
-    try:
-        return (await asyncio.wait_for(request, STREAM_SECONDS)).status_code
-    except TimeoutError:
-        return 200  # a stream that goes on was let in
+    answer = await client.request(method, path, json=body, headers=headers | {"Idempotency-Key": new_id()})
+    return answer.status_code
 
 
 async def test_each_role_gets_what_the_matrix_says_at_each_route(
-    settings: ApiSettings, admin: psycopg.Connection
+    variables: dict[str, str], admin: psycopg.Connection
 ) -> None:
-    app = create_app(settings)
+    patient = ApiSettings(**fields(variables | {"KOJO_MES_DATABASE_DEADLINE": "60"}))
+    app = create_app(patient)
     # beside its own, each holds all that using the role takes: only the matrix can refuse
     people = {role: somebody(admin, role) for role in JobRole}
     expected: list[tuple[str, dict[str, str], frozenset[Permission]]] = [
@@ -131,9 +127,9 @@ async def test_each_role_gets_what_the_matrix_says_at_each_route(
                     continue
                 asked += 1
                 answer = await status(client, name, headers)
-                if (answer in (401, 403)) == (needed <= allowed) or answer >= 500:
+                if (answer in (401, 403)) == (needed <= allowed) or answer == 500:
                     wrong.append(f"{who}: {name}: {answer}")
-    assert wrong == []
+    assert not wrong, "\n".join(wrong)
     refusals = admin.execute("SELECT count(*) FROM mes.audit_event WHERE record_type = 'permission'").fetchone()
     assert refusals
     assert asked > refusals[0] > 0

@@ -22,7 +22,7 @@ EVENTS, READINGS = 40, 25
 
 
 @pytest.fixture
-def plant(
+def month(
     variables: dict[str, str], admin: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Path:
     """A month of long ago, as if the plant had run then; settings of the command; keys."""
@@ -56,15 +56,15 @@ def command(*arguments: object) -> int:
     return main(["archive", *map(str, arguments)])
 
 
-def key(plant: Path) -> tuple[str, str]:
-    return "--key", str(plant / "seal.pub")
+def key(month: Path) -> tuple[str, str]:
+    return "--key", str(month / "seal.pub")
 
 
 @pytest.mark.parametrize("kind", ["audit", "readings"])
 def test_a_month_is_archived_verified_restored_and_only_then_let_go(
-    plant: Path, admin: psycopg.Connection, capsys: pytest.CaptureFixture[str], kind: str
+    month: Path, admin: psycopg.Connection, capsys: pytest.CaptureFixture[str], kind: str
 ) -> None:
-    folder, partition = plant / kind, {"audit": "audit_event_2019_01", "readings": "reading_2019_01"}[kind]
+    folder, partition = month / kind, {"audit": "audit_event_2019_01", "readings": "reading_2019_01"}[kind]
     assert command("make", kind, MONTH, folder) == 0, capsys.readouterr().err
     body = json.loads((folder / "manifest.json").read_bytes())["body"]
     lines = gzip.decompress((folder / "rows.jsonl.gz").read_bytes()).splitlines()
@@ -74,12 +74,12 @@ def test_a_month_is_archived_verified_restored_and_only_then_let_go(
         "audit": ("1", str(EVENTS)),
         "readings": ("1/2019-01-05T00:00:01.000000Z", f"1/2019-01-05T00:00:{READINGS}.000000Z"),
     }[kind]
-    assert command("verify", folder, *key(plant)) == 0
+    assert command("verify", folder, *key(month)) == 0
 
     assert command("detach", kind, MONTH) == 1
     assert "no archive of it was restored and checked" in capsys.readouterr().err
     before = admin.execute(f"TABLE mes.{partition} ORDER BY 1, 2".encode()).fetchall()
-    assert command("restore", folder, *key(plant), "--table", "restored_month") == 0, capsys.readouterr().err
+    assert command("restore", folder, *key(month), "--table", "restored_month") == 0, capsys.readouterr().err
     after = admin.execute(b"TABLE mes.restored_month ORDER BY 1, 2").fetchall()
     if kind == "audit":  # a number that JSON can't hold comes back as the text that was sealed
         assert {row[13].pop("large") for row in before} == {9007199254740993}
@@ -94,13 +94,14 @@ def test_a_month_is_archived_verified_restored_and_only_then_let_go(
 @pytest.mark.parametrize("user", ["kojo_owner", "postgres"])
 @pytest.mark.parametrize("partition", ["audit_event_2019_01", "reading_2019_01"])
 def test_a_held_month_is_detached_and_dropped_by_nobody(
-    plant: Path, postgres: servers.Postgres, database: str, admin: psycopg.Connection, user: str, partition: str
+    month: Path, postgres: servers.Postgres, database: str, admin: psycopg.Connection, user: str, partition: str
 ) -> None:
     parent = partition.removesuffix("_2019_01")
-    admin.execute("UPDATE mes.audit_event SET reason = NULL WHERE false")
+    admin.execute("CREATE EVENT TRIGGER kojo_retention ON sql_drop EXECUTE FUNCTION mes.refuse_drop()")
     statements = (
         f"ALTER TABLE mes.{parent} DETACH PARTITION mes.{partition}",
         f"DROP TABLE mes.{partition}",
+        f"DROP TABLE mes.{partition} CASCADE",
         f"TRUNCATE mes.{partition}",
         "DELETE FROM mes.audit_hold",
         "UPDATE mes.readings_hold SET until = now()",
@@ -121,43 +122,44 @@ def test_a_held_month_is_detached_and_dropped_by_nobody(
 
 
 def test_before_its_date_not_even_a_checked_month_goes(
-    plant: Path, admin: psycopg.Connection, capsys: pytest.CaptureFixture[str]
+    month: Path, admin: psycopg.Connection, capsys: pytest.CaptureFixture[str]
 ) -> None:
     unguarded(admin)
     admin.execute("UPDATE mes.readings_hold SET until = current_date + 1 WHERE month = '2019-01-01'")
     admin.execute("ALTER TABLE mes.readings_hold ENABLE ALWAYS TRIGGER held")
-    assert command("make", "readings", MONTH, plant / "archive") == 0
-    assert command("restore", plant / "archive", *key(plant)) == 0
+    assert command("make", "readings", MONTH, month / "archive") == 0
+    assert command("restore", month / "archive", *key(month)) == 0
     assert command("detach", "readings", MONTH) == 1
     assert "is held until" in capsys.readouterr().err
 
 
-def test_a_hold_is_seven_years_from_the_months_end(plant: Path, admin: psycopg.Connection) -> None:
+def test_a_hold_is_seven_years_from_the_months_end(month: Path, admin: psycopg.Connection) -> None:
     holds = admin.execute(
         "SELECT month::text, until::text FROM mes.audit_hold WHERE month = '2019-01-01'"
         " UNION SELECT month::text, until::text FROM mes.readings_hold"
     ).fetchall()
     assert holds == [("2019-01-01", "2026-02-01")]
+    unguarded(admin)
     with pytest.raises(errors.CheckViolation):
         admin.execute("UPDATE mes.retention_class SET years = 6")
 
 
-def test_an_altered_archive_is_found_and_not_restored(plant: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = plant / "archive"
+def test_an_altered_archive_is_found_and_not_restored(month: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = month / "archive"
     assert command("make", "audit", MONTH, folder) == 0
     path = folder / "rows.jsonl.gz"
     data = gzip.decompress(path.read_bytes())
     path.write_bytes(gzip.compress(data.replace(b"p-1", b"p-2", 1)))
     for arguments in (("verify", folder), ("restore", folder)):
-        assert command(*arguments, *key(plant)) == 1
+        assert command(*arguments, *key(month)) == 1
         assert "edited" in capsys.readouterr().err
     manifest = json.loads((folder / "manifest.json").read_bytes())
     manifest["body"]["rows"] = 1
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    assert command("verify", folder, *key(plant)) == 1
+    assert command("verify", folder, *key(month)) == 1
     assert "bad signature" in capsys.readouterr().err
 
 
-def test_a_month_that_may_still_take_rows_is_not_archived(plant: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command("make", "audit", "2099-01", plant / "archive") == 1
+def test_a_month_that_may_still_take_rows_is_not_archived(month: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("make", "audit", "2099-01", month / "archive") == 1
     assert "may still take rows" in capsys.readouterr().err

@@ -13,8 +13,10 @@ from conftest import key, send
 from floor import LINE, Floor, floor, iso
 from hypothesis import given
 from hypothesis import strategies as st
+from test_exporters import scrape
 
 from kojo_mes.kit.ids import new_id
+from kojo_mes.kit.settings import ExporterSettings
 from kojo_mes.readings.sequences import MOST_GAPS, Ledger, heard
 
 __all__ = ["floor"]
@@ -70,7 +72,9 @@ async def test_another_unit_than_the_sensors_refuses_the_batch(client: httpx.Asy
     assert (await send(client, reading(unit="furlong"))).status_code == 422
 
 
-async def test_sequence_numbers_of_a_source_are_kept(client: httpx.AsyncClient, reading: Make) -> None:
+async def test_sequence_numbers_of_a_source_are_kept(
+    client: httpx.AsyncClient, reading: Make, exporter_settings: ExporterSettings
+) -> None:
     for numbers in ((1, 2, 5), (4, 4), (9,)):
         readings = [reading(sequence=number) for number in numbers]
         body = {"source": "gw1", "readings": readings}
@@ -86,6 +90,10 @@ async def test_sequence_numbers_of_a_source_are_kept(client: httpx.AsyncClient, 
         "out_of_order": 1,
         "missing": 4,
     }
+    samples = await scrape(exporter_settings, "gateway")
+    assert samples["iot_sequence_missing", ()] == 4
+    assert samples["iot_sequence_duplicates_total", ()] == 1
+    assert samples["iot_sequence_out_of_order_total", ()] == 1
 
 
 @given(st.lists(st.lists(st.integers(0, 40), max_size=20), max_size=5))

@@ -22,7 +22,7 @@ def unguarded(admin: psycopg.Connection) -> None:
     """As a superuser can make it: no trigger stands in the way, on no partition."""
     tables = admin.execute("SELECT DISTINCT tgrelid::regclass::text FROM pg_trigger WHERE tgname = 'no_truncate'")
     for (table,) in tables.fetchall():
-        admin.execute(sql.SQL("ALTER TABLE {} DISABLE TRIGGER ALL").format(sql.Identifier(*table.split("."))))
+        admin.execute(sql.SQL("ALTER TABLE {} DISABLE TRIGGER USER").format(sql.Identifier(*table.split("."))))
 
 
 def guarded(admin: psycopg.Connection) -> None:
@@ -38,7 +38,7 @@ def guarded(admin: psycopg.Connection) -> None:
 def forget(admin: psycopg.Connection) -> None:
     """The rows that migrations left: a test's own begin with number 1."""
     unguarded(admin)
-    admin.execute("TRUNCATE mes.audit_event, mes.audit_seal RESTART IDENTITY")
+    admin.execute("TRUNCATE mes.audit_event, mes.audit_seal, mes.audit_hold RESTART IDENTITY")
     guarded(admin)
 
 

@@ -54,7 +54,7 @@ async def with_file(session: ReadSession, export_id: str, file: str) -> Export:
     if found.state != "done":
         raise Problem(HTTPStatus.CONFLICT, "not-done", f"The export is {found.state}", found.fault)
     if file not in found.files:
-        raise Problem(HTTPStatus.NOT_FOUND, "not-found", f"It has {', '.join(found.files)}")
+        raise Problem(HTTPStatus.NOT_FOUND, "not-found", f"It has no file {file}", f"It has {', '.join(found.files)}.")
     return found
 
 

@@ -24,4 +24,14 @@ async def collect(session: ReadSession) -> list[Metric]:
             counter.add_metric([row.line], float(getattr(row, name)))
         if row.age is not None:
             age.add_metric([row.line], float(row.age))
-    return [*counters.values(), age]
+    disorder = await repository.disorder(session)
+    sequence = [
+        GaugeMetricFamily("iot_sequence_missing", "Sequence numbers skipped and not here yet", value=disorder.missing),
+        CounterMetricFamily(
+            "iot_sequence_duplicates", "Sequence numbers that had come before", value=disorder.duplicates
+        ),
+        CounterMetricFamily(
+            "iot_sequence_out_of_order", "Sequence numbers that came after a higher one", value=disorder.out_of_order
+        ),
+    ]
+    return [*counters.values(), age, *sequence]

@@ -112,6 +112,12 @@ SOURCES = text("""
                    FROM jsonb_array_elements(missing) AS gap) AS missing
     FROM mes.reading_source ORDER BY last_received_at DESC, actor_id, source LIMIT 1000
 """)
+DISORDER = text("""
+    SELECT coalesce(sum(duplicates), 0) AS duplicates, coalesce(sum(out_of_order), 0) AS out_of_order,
+           coalesce(sum(lost + (SELECT coalesce(sum(CAST(gap ->> 1 AS bigint) - CAST(gap ->> 0 AS bigint)), 0)
+                                FROM jsonb_array_elements(missing) AS gap)), 0) AS missing
+    FROM mes.reading_source
+""")
 
 
 class Staged(NamedTuple):
@@ -162,6 +168,11 @@ async def keep_ledger(session: WriteSession, actor_id: str, source: str, ledger:
 async def sources(session: ReadSession) -> Sequence[Row[Any]]:
     """The thousand that were heard of last."""
     return (await session.execute(SOURCES)).all()
+
+
+async def disorder(session: ReadSession) -> Row[Any]:
+    """Of all sources' sequence numbers together."""
+    return (await session.execute(DISORDER)).one()
 
 
 async def latest(session: ReadSession) -> Sequence[Row[tuple[object]]]:

@@ -113,6 +113,26 @@ BEGIN
 END $$;
 REVOKE ALL ON FUNCTION mes.detach_month FROM PUBLIC;
 
+-- DROP … CASCADE takes the foreign key along. Only an event trigger sees that, and only a superuser may make one:
+-- CREATE EVENT TRIGGER kojo_retention ON sql_drop EXECUTE FUNCTION mes.refuse_drop()
+CREATE FUNCTION mes.refuse_drop() RETURNS event_trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    name text;
+    held boolean;
+BEGIN
+    FOR name IN SELECT object_name FROM pg_event_trigger_dropped_objects()
+                WHERE schema_name = 'mes' AND object_type = 'table'
+                  AND object_name ~ '^(audit_event|reading)_[0-9]{4}_[0-9]{2}$' LOOP
+        EXECUTE format('SELECT EXISTS (SELECT FROM mes.%I WHERE month = $1)',
+                       CASE WHEN name LIKE 'audit%' THEN 'audit_hold' ELSE 'readings_hold' END)
+        INTO held USING to_date(right(name, 7), 'YYYY_MM');
+        IF held THEN
+            RAISE insufficient_privilege USING MESSAGE = format('DROP of mes.%I is refused: it is held', name);
+        END IF;
+    END LOOP;
+END $$;
+
 GRANT EXECUTE ON FUNCTION mes.hold_months TO kojo_app;
 GRANT SELECT ON mes.retention_class, mes.audit_hold, mes.readings_hold, mes.archive, mes.archive_check
     TO kojo_app, kojo_read, kojo_audit;
@@ -142,6 +162,7 @@ SELECT mes.audit_table('mes.{table}');
 )
 DOWN = """
 DROP TABLE mes.archive_check, mes.archive, mes.readings_hold, mes.audit_hold, mes.retention_class;
+DROP FUNCTION mes.refuse_drop();
 DROP FUNCTION mes.detach_month(text, date);
 DROP FUNCTION mes.hold_months();
 DROP FUNCTION mes.refuse_release();
