@@ -62,9 +62,12 @@ def published(plant: Plant, host: Callable[[str], Host]) -> list[list[dict[str, 
 def test_who_was_added_by_the_command_is_in_the_trail(session: httpx.Client, auditor: str) -> None:
     me = session.get("/api/v1/identity/me").json()
     assert me["user_name"] == auditor
-    events = session.get("/api/v1/audit/events", params={"record_type": "person", "record_id": me["id"]}).json()[
-        "items"
-    ]
+    about_me = {"record_type": "person", "record_id": me["id"]}
+    # what a session may is remembered for seconds, also from before the policy was acknowledged
+    found = eventually(
+        lambda: session.get("/api/v1/audit/events", params=about_me), lambda answer: answer.status_code == 200, 15
+    )
+    events = found.json()["items"]
     (added,) = [event for event in events if event["action"] == "identity:add"]
     assert added["actor"]["kind"] == "system"
     assert added["actor"]["id"] == "cli:root"
