@@ -78,8 +78,8 @@ def test_a_colour_speaks_only_to_hosts_of_the_plant(plant: Plant, host: Callable
         ask = ["python3", "-c", ASK, plant.address(name), "8101"]
         assert host(name).check_output(shlex.join([*ask, "certificate"])) == "HTTP/1.1 200 OK"
         refused = host(name).run(shlex.join(ask))
-        assert refused.rc != 0
-        assert "HTTP" not in refused.stdout
+        # by an alert, or by the connection's end
+        assert refused.stdout.strip() == ""
 
 
 def test_every_equipment_is_heard_of(plant: Plant) -> None:
