@@ -399,8 +399,16 @@ CREATE TRIGGER moves BEFORE INSERT OR UPDATE ON mes.corrective_action
     FOR EACH ROW EXECUTE FUNCTION mes.corrective_action_moves();
 """
 
-APPEND_ONLY = ("calibration", "control_limits", "quality_check", "disposition", "quality_signal")
-APPEND_ONLY += ("corrective_action_nonconformance", "effectiveness_verification", "control_chart")
+APPEND_ONLY = (
+    "calibration",
+    "control_limits",
+    "quality_check",
+    "disposition",
+    "quality_signal",
+    "corrective_action_nonconformance",
+    "effectiveness_verification",
+    "control_chart",
+)
 CHANGING = ("gauge", "characteristic", "specification", "nonconformance", "hold", "corrective_action")
 
 GRANTS = """
