@@ -5,9 +5,6 @@ The last line is one JSON object (design section 11). Arguments: records (defaul
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -15,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from figure import emit
 
 from kojo_mes.audit import records
 from kojo_mes.audit.findings import Report
@@ -71,18 +69,7 @@ def main() -> None:
             report, started = Report(), time.perf_counter()
             check_trail(path, Keys([key.public_key()]), report)
             best = max(best, report.events / (time.perf_counter() - started))
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    figure = {
-        "figure": "audit-verify",
-        "value": round(best),
-        "unit": "records/s",
-        "bar": BAR,
-        "better": "higher",
-        "samples": SAMPLES,
-        "load": round(os.getloadavg()[0], 1),
-        "commit": commit.stdout.strip(),
-    }
-    print(json.dumps(figure))
+    emit("audit-verify", round(best), "records/s", BAR, "higher", SAMPLES)
 
 
 if __name__ == "__main__":

@@ -14,10 +14,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import os
 import random
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -32,6 +29,7 @@ sys.path.insert(0, str(SERVICE / "tests"))
 
 import servers  # noqa: E402
 from conftest import environment, fields  # noqa: E402
+from figure import emit  # noqa: E402
 
 from kojo_mes.kit.database import Database, WriteSession  # noqa: E402
 from kojo_mes.kit.settings import ApiSettings, MigrationSettings  # noqa: E402
@@ -212,11 +210,7 @@ def main() -> None:
             seconds, answers = asyncio.run(roll_up(ApiSettings(**variables), options.lines, first, last))
             sizes = checked(connection, answers, options.lines * options.days * 3)
     print(", ".join(f"{number} {name}" for name, number in sizes.items()), file=sys.stderr)
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=SERVICE, check=True, capture_output=True, text=True
-    ).stdout.strip()
-    figure = {"figure": FIGURE, "value": round(seconds, 1), "unit": UNIT, "bar": BAR, "better": "lower"}
-    print(json.dumps({**figure, "samples": 1, "load": round(os.getloadavg()[0], 1), "commit": commit}))
+    emit(FIGURE, round(seconds, 1), UNIT, BAR, "lower", 1)
 
 
 if __name__ == "__main__":

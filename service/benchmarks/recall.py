@@ -14,11 +14,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
-import json
-import os
 import random
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -32,6 +29,7 @@ sys.path.insert(0, str(SERVICE / "tests"))
 
 import servers  # noqa: E402
 from conftest import PLANT_FILE, environment, fields  # noqa: E402
+from figure import emit  # noqa: E402
 
 from kojo_mes.kit.database import Database  # noqa: E402
 from kojo_mes.kit.settings import ApiSettings, MigrationSettings  # noqa: E402
@@ -150,15 +148,7 @@ def main() -> None:
         f" {min(sizes)} to {max(sizes)} lots and serials a recall",
         file=sys.stderr,
     )
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--exclude=*"],
-        cwd=SERVICE,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout.strip()
-    figure = {"figure": FIGURE, "value": round(p95, 1), "unit": UNIT, "bar": BAR, "better": "lower"}
-    print(json.dumps({**figure, "samples": len(times), "load": round(os.getloadavg()[0], 1), "commit": commit}))
+    emit(FIGURE, round(p95, 1), UNIT, BAR, "lower", len(times))
 
 
 if __name__ == "__main__":
