@@ -25,7 +25,7 @@ from kojo_mes.identity import sessions
 from kojo_mes.identity.authority import Directory
 from kojo_mes.identity.oidc import Provider, trust
 from kojo_mes.identity.tokens import AccessTokens
-from kojo_mes.kit import metrics, problems
+from kojo_mes.kit import metrics, openapi, problems
 from kojo_mes.kit.cache import Cache
 from kojo_mes.kit.database import Database
 from kojo_mes.kit.keys import Signer
@@ -126,6 +126,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         metrics.router,
     ):
         app.include_router(router)
+    openapi.install(app)
     app.add_middleware(LimitBody)
     app.add_middleware(Observe, service="kojo-mes")
     return app
