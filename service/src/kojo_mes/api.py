@@ -31,9 +31,13 @@ from kojo_mes.kit.database import Database
 from kojo_mes.kit.keys import Signer
 from kojo_mes.kit.logging import get
 from kojo_mes.kit.middleware import LimitBody, Observe
+from kojo_mes.kit.notes import Notes
 from kojo_mes.kit.settings import ApiSettings
 from kojo_mes.line_states import endpoints as line_states
 from kojo_mes.lines import endpoints as lines
+from kojo_mes.live import endpoints as live
+from kojo_mes.live.hub import Hub
+from kojo_mes.live.seats import Seats
 from kojo_mes.nonconformance import endpoints as nonconformance
 from kojo_mes.oee import endpoints as oee
 from kojo_mes.oee import service as oee_service
@@ -60,8 +64,13 @@ def create_app(settings: ApiSettings) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database, cache = Database(settings), Cache(settings)
-        app.state.database, app.state.cache = database, cache
+        hub: Hub = app.state.live
+        notes = Notes(cache, hub.wake)
+        app.state.database, app.state.cache, app.state.notes = database, cache, notes
         background = [
+            asyncio.create_task(notes.send()),
+            asyncio.create_task(notes.receive()),
+            asyncio.create_task(hub.follow(database, cache, notes)),
             asyncio.create_task(health_service.watch(database)),
             asyncio.create_task(_keep_house(database)),
             asyncio.create_task(changes_service.keep(database)),
@@ -98,6 +107,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         Provider(settings, settings.key_for("OpenID login"), trust(settings)) if settings.oidc_issuer else None
     )
     app.state.authority = Directory(settings.api_keys, app.state.tokens)
+    app.state.live = Hub(Seats(settings.live_streams, settings.live_streams_each))
     app.state.silence_limit = settings.silence_limit
     problems.install(app)
     for router in (
@@ -110,6 +120,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         oee.router,
         readings.router,
         series.router,
+        live.router,
         signatures.router,
         changes.router,
         gauges.router,

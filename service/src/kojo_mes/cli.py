@@ -104,7 +104,8 @@ def _api(_options: argparse.Namespace) -> int:
     from kojo_mes.api import create_app
 
     settings = load(ApiSettings)
-    serve(create_app(settings), settings, API_PORT)
+    app = create_app(settings)
+    serve(app, settings, API_PORT, leave=app.state.live.leave)
     return DONE
 
 

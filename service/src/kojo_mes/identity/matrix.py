@@ -34,6 +34,7 @@ OPERATIONS: dict[Permission, frozenset[JobRole]] = {
     Permission.LINES_READ: EVERYBODY,
     Permission.READINGS_READ: EVERYBODY,
     Permission.READINGS_SEND: frozenset(),  # machines only
+    Permission.LIVE_READ: EVERYBODY,
     # performance: calendar, states, counts, OEE
     Permission.PRODUCTS_READ: EVERYBODY,
     Permission.PRODUCTS_DEFINE: frozenset({MANUFACTURING}),

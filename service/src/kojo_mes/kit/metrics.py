@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, ge
 # edges at the promises: database 0.05, API 0.2, alert 0.5
 REQUEST_DURATION = Histogram(
     "manufacturing_api_request_duration_seconds",
-    "Time from a request's first byte to its answer's last",
+    "Time from a request's first byte to its answer's last, or to the first of a stream of events",
     ["service", "route", "method", "status"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.5, 5.0, 10.0),
 )

@@ -13,6 +13,7 @@ from typing import Annotated, Literal, Protocol
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from kojo_mes.kit.database import DatabaseUnavailable
 from kojo_mes.kit.problems import Problem
 from kojo_mes.kit.settings import ApiKey
 
@@ -35,6 +36,7 @@ class Permission(StrEnum):
     LINES_READ = "lines:read"
     READINGS_READ = "readings:read"
     READINGS_SEND = "readings:send"
+    LIVE_READ = "live:read"
 
     # performance: calendar, states, counts, OEE
     PRODUCTS_READ = "products:read"
@@ -171,3 +173,14 @@ def permitted(permission: Permission) -> Callable[..., Awaitable[Actor]]:
 
     authorise.permission = permission  # type: ignore[attr-defined]  # the test of the matrix walks the routes by it
     return authorise
+
+
+async def may_still(request: Request, credential: str, permission: Permission) -> bool:
+    """For answers that last: does the credential still hold, and may its holder still? While the database doesn't
+    answer nothing is known to the contrary, and nothing new is to be had."""
+    authority: Authority = request.app.state.authority
+    try:
+        actor = await authority.actor(request, credential)
+    except DatabaseUnavailable:
+        return True
+    return actor is not None and authority.allows(actor, permission)

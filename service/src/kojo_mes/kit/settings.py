@@ -345,6 +345,8 @@ class ApiSettings(
     api_keys: Annotated[Json[dict[str, ApiKey]], NoDecode]
     token_secret: Secret = None
     silence_limit: PositiveFloat = 60.0
+    live_streams: PositiveInt = 200
+    live_streams_each: PositiveInt = 8
 
     def key_for(self, purpose: str) -> bytes:
         """32 bytes of the token secret for one purpose alone. A developer's plant without one forgets at its end."""

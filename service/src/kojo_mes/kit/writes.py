@@ -103,6 +103,7 @@ class Write:
             raise
         except IntegrityError as error:
             raise conflict(error) from error
+        self.request.app.state.notes.written()
         response = JSONResponse(answer, status)
         if isinstance(answer, dict) and isinstance(version := answer.get("version"), int):
             etag(response, version)

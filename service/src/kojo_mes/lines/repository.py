@@ -33,13 +33,11 @@ LINE_STATES = text("""
     ORDER BY line.position
 """)
 
-EQUIPMENT_STATES = text("""
+EQUIPMENT = """
     SELECT equipment.id, equipment.line_id, equipment.temperature_limit,
            max(latest.value) FILTER (WHERE sensor.measurement = 'status') AS status,
-           max(latest.value) FILTER (WHERE sensor.measurement = 'temperature') AS temperature,
-           max(past.mean) FILTER (WHERE sensor.measurement = 'status') AS running_share,
-           max(past.total) FILTER (WHERE sensor.measurement = 'good_count') AS good,
-           max(past.total) FILTER (WHERE sensor.measurement = 'reject_count') AS rejected
+           max(latest.value) FILTER (WHERE sensor.measurement = 'temperature') AS temperature
+           {figures}
     FROM mes.equipment
     JOIN mes.sensor ON sensor.equipment_id = equipment.id
     LEFT JOIN LATERAL (
@@ -47,14 +45,31 @@ EQUIPMENT_STATES = text("""
         WHERE sensor_id = sensor.id AND quality = 'good' AND time > now() - CAST(:fresh AS interval)
         ORDER BY time DESC LIMIT 1
     ) AS latest ON true
+    {past}
+    WHERE equipment.retired_at IS NULL {only}
+    GROUP BY equipment.id
+    ORDER BY equipment.line_id, equipment.position
+"""
+EQUIPMENT_STATES = text(
+    EQUIPMENT.format(
+        figures="""
+           , max(past.mean) FILTER (WHERE sensor.measurement = 'status') AS running_share
+           , max(past.total) FILTER (WHERE sensor.measurement = 'good_count') AS good
+           , max(past.total) FILTER (WHERE sensor.measurement = 'reject_count') AS rejected
+        """,
+        past="""
     LEFT JOIN LATERAL (
         SELECT avg(value) AS mean, sum(value) AS total FROM mes.reading
         WHERE sensor_id = sensor.id AND quality = 'good' AND time > now() - CAST(:period AS interval)
     ) AS past ON true
-    WHERE equipment.retired_at IS NULL
-    GROUP BY equipment.id
-    ORDER BY equipment.line_id, equipment.position
-""")
+        """,
+        only="",
+    )
+)
+# without the ten minutes that figures look back over
+PRESENT_EQUIPMENT = text(
+    EQUIPMENT.format(figures="", past="", only="AND sensor.measurement IN ('status', 'temperature')")
+)
 
 
 async def active_lines(session: ReadSession) -> Sequence[Row[tuple[Line, Equipment, Sensor]]]:
@@ -75,6 +90,11 @@ async def line_states(session: ReadSession, period: timedelta) -> Sequence[Row[t
 
 async def equipment_states(session: ReadSession, period: timedelta, fresh: timedelta) -> Sequence[Row[tuple[object]]]:
     return (await session.execute(EQUIPMENT_STATES, {"period": period, "fresh": fresh})).all()
+
+
+async def present_equipment(session: ReadSession, fresh: timedelta) -> Sequence[Row[Any]]:
+    """Latest status and temperature of each piece, as long as they are fresh."""
+    return (await session.execute(PRESENT_EQUIPMENT, {"fresh": fresh})).all()
 
 
 async def site(session: ReadSession) -> Site:
