@@ -67,7 +67,7 @@ def test_a_life_of_an_account(admin: psycopg.Connection, capsys: pytest.CaptureF
     assert main(["user", "deactivate", "h.suzuki", "--reason", "left"]) == 0
     assert listed(capsys)["h.suzuki"]["deactivated_at"]
     entries = admin.execute(
-        "SELECT DISTINCT actor_kind, actor_id ~ '^cli:' FROM mes.audit_event WHERE source = 'service'"
+        "SELECT DISTINCT actor_kind, actor_id ~ '^cli:' FROM mes.audit_event WHERE record_type = 'person'"
     ).fetchall()
     assert entries == [("system", True)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from datetime import timedelta
 
 from fastapi import FastAPI
@@ -24,6 +24,7 @@ from kojo_mes.identity import endpoints as identity
 from kojo_mes.identity import sessions
 from kojo_mes.identity.authority import Directory
 from kojo_mes.identity.oidc import Provider, trust
+from kojo_mes.identity.strangers import Strangers
 from kojo_mes.identity.tokens import AccessTokens
 from kojo_mes.kit import metrics, openapi, problems
 from kojo_mes.kit.cache import Cache
@@ -33,6 +34,7 @@ from kojo_mes.kit.logging import get
 from kojo_mes.kit.middleware import LimitBody, Observe
 from kojo_mes.kit.notes import Notes
 from kojo_mes.kit.settings import ApiSettings
+from kojo_mes.kit.throttle import Throttle
 from kojo_mes.line_states import endpoints as line_states
 from kojo_mes.lines import endpoints as lines
 from kojo_mes.live import endpoints as live
@@ -47,9 +49,11 @@ from kojo_mes.products import endpoints as products
 from kojo_mes.quality import endpoints as quality
 from kojo_mes.readings import endpoints as readings
 from kojo_mes.readings import service as readings_service
-from kojo_mes.retention import repository as retention
+from kojo_mes.retention import endpoints as archives
+from kojo_mes.retention import keeper
 from kojo_mes.series import endpoints as series
 from kojo_mes.shifts import endpoints as shifts
+from kojo_mes.signals import service as signals_service
 from kojo_mes.signatures import endpoints as signatures
 from kojo_mes.signatures import service as signatures_service
 from kojo_mes.traceability import endpoints as traceability
@@ -58,6 +62,7 @@ from kojo_mes.traceability import genealogy_endpoints as genealogy
 log = get(__name__)
 HOUSEKEEPING_INTERVAL = 6 * 3600
 HOUSEKEEPING_RETRY = 60
+REMINDER = 1.0
 
 
 def create_app(settings: ApiSettings) -> FastAPI:
@@ -73,8 +78,10 @@ def create_app(settings: ApiSettings) -> FastAPI:
             asyncio.create_task(hub.follow(database, cache, notes)),
             asyncio.create_task(health_service.watch(database)),
             asyncio.create_task(_keep_house(database)),
+            asyncio.create_task(keeper.watch(database)),
             asyncio.create_task(changes_service.keep(database)),
             asyncio.create_task(oee_service.keep_rolling_up(database)),
+            asyncio.create_task(signals_service.keep(database)),
         ]
         if settings.seal_key_file:
             signer = Signer.of_file(settings.seal_key_file)
@@ -85,9 +92,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         try:
             yield
         finally:
-            for task in background:
-                task.cancel()
-            await asyncio.gather(*background, return_exceptions=True)
+            await _end(background)
             await cache.close()
             await database.close()
 
@@ -106,8 +111,10 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.state.provider = (
         Provider(settings, settings.key_for("OpenID login"), trust(settings)) if settings.oidc_issuer else None
     )
+    app.state.strangers = Strangers(settings.key_for("strangers"))
     app.state.authority = Directory(settings.api_keys, app.state.tokens)
     app.state.live = Hub(Seats(settings.live_streams, settings.live_streams_each))
+    app.state.throttle = Throttle(settings)
     app.state.silence_limit = settings.silence_limit
     problems.install(app)
     for router in (
@@ -133,6 +140,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         traceability.router,
         genealogy.router,
         audit.router,
+        archives.router,
         health.router,
         metrics.router,
     ):
@@ -147,13 +155,23 @@ def _operation_id(route: APIRoute) -> str:
     return f"{route.tags[0]}-{route.name}" if route.tags else route.name
 
 
+async def _end(tasks: Collection[asyncio.Task[None]]) -> None:
+    """A library may take a cancellation for its own (redis-py does while it connects): who goes on is told again."""
+    running = set(tasks)
+    while running:
+        for task in running:
+            task.cancel()
+        _, running = await asyncio.wait(running, timeout=REMINDER)
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
 async def _keep_house(database: Database) -> None:
     while True:
         try:
             await readings_service.housekeeping(database)
             await database.write(sessions.forget, repeatable=True)
             await signatures_service.housekeeping(database)
-            await database.write(retention.hold, repeatable=True)
+            await database.write(keeper.hold, repeatable=True)
         except Exception as error:
             log.warning("housekeeping_failed", reason=str(error))
             await asyncio.sleep(HOUSEKEEPING_RETRY)

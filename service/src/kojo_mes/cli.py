@@ -18,6 +18,7 @@ from kojo_mes.kit.exporter import Collect, create_exporter
 from kojo_mes.kit.server import serve
 from kojo_mes.kit.settings import (
     ApiSettings,
+    ArchivistSettings,
     ExporterSettings,
     MigrationSettings,
     Settings,
@@ -52,6 +53,7 @@ EXPORTERS = {
 CHECKED: dict[str, type[Settings]] = {
     "api": ApiSettings,
     "migrate": MigrationSettings,
+    "archive": ArchivistSettings,
     **dict.fromkeys(EXPORTERS, ExporterSettings),
 }
 

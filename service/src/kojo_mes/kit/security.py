@@ -16,6 +16,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from kojo_mes.kit.database import DatabaseUnavailable
 from kojo_mes.kit.problems import Problem
 from kojo_mes.kit.settings import ApiKey
+from kojo_mes.kit.throttle import Throttle
 
 bearer = HTTPBearer(auto_error=False, description="access token of a person, or API key of a device")
 
@@ -31,6 +32,7 @@ class Permission(StrEnum):
     QUALIFICATIONS_KEEP = "qualifications:keep"
     DEVICES_READ = "devices:read"
     DEVICES_KEEP = "devices:keep"
+    DEVICES_TUNE = "devices:tune"
 
     # lines and readings
     LINES_READ = "lines:read"
@@ -57,6 +59,8 @@ class Permission(StrEnum):
     AUDIT_READ = "audit:read"
     AUDIT_EXPORT = "audit:export"
     AUDIT_IMPORT = "audit:import"
+    SEALS_READ = "seals:read"
+    ARCHIVES_READ = "archives:read"
 
     # signatures and changes
     SIGNATURES_READ = "signatures:read"
@@ -153,9 +157,12 @@ async def authenticated(
 ) -> Actor:
     """Dependency: whoever asks, whatever they may. For what everybody may do with their own account."""
     authority: Authority = request.app.state.authority
+    throttle: Throttle = request.app.state.throttle
     actor = await authority.actor(request, credentials.credentials) if credentials else None
     if actor is None:
+        await throttle.unknown(request)
         raise unauthenticated()
+    await throttle.known(request, actor.id)
     return actor
 
 
