@@ -44,7 +44,18 @@ router = APIRouter(
 READ = [Depends(permitted(Permission.LINE_STATES_READ))]
 CONFLICTS = responses(HTTPStatus.CONFLICT)
 After = Annotated[tuple[datetime, str] | None, Depends(cursor_of(datetime, str))]
-COLUMNS = ("id", "line_id", "state", "reason", "product_id", "started_at", "ended_at", "recorded_by", "recorded_at")
+COLUMNS = (
+    "id",
+    "line_id",
+    "state",
+    "reason",
+    "product_id",
+    "started_at",
+    "ended_at",
+    "source",
+    "recorded_by",
+    "recorded_at",
+)
 
 
 @router.post("/lines/{line}/states", response_model=StateOut, status_code=HTTPStatus.CREATED, responses=CONFLICTS)

@@ -19,6 +19,8 @@ class Measurement(StrEnum):
     QUALITY_PASSED = "quality_passed"  # checks since the sensor's reading before
     QUALITY_FAILED = "quality_failed"
     ENERGY = "energy"  # kWh since the sensor's reading before, of equipment with a meter
+    GOOD_TOTAL = "good_total"  # all units so far, of equipment whose counters are totals: it has no good_count then
+    REJECT_TOTAL = "reject_total"
 
 
 COUNTS = {
@@ -28,11 +30,14 @@ COUNTS = {
     Measurement.QUALITY_FAILED,
 }
 
+HIGHEST_TOTAL = 2**53  # up to which a reading's value is exact
+TOTALS = {Measurement.GOOD_TOTAL, Measurement.REJECT_TOTAL}
+
 UNITS = {
     Measurement.STATUS: "1",
     Measurement.TEMPERATURE: "°C",
     Measurement.ENERGY: "kWh",
-    **dict.fromkeys(COUNTS, "pcs"),
+    **dict.fromkeys(COUNTS | TOTALS, "pcs"),
 }
 
 
@@ -42,6 +47,8 @@ def measurement_fault(measurement: Measurement, value: float) -> str | None:
         return "a status is 0 (stopped) or 1 (running)"
     if measurement in COUNTS and (value < 0 or value != int(value) or value > 1_000_000):
         return "a count is a whole number from 0 to 1000000"
+    if measurement in TOTALS and (value < 0 or value != int(value) or value > HIGHEST_TOTAL):
+        return f"a total is a whole number from 0 to {HIGHEST_TOTAL}"
     if measurement is Measurement.TEMPERATURE and not -273.15 <= value <= 3000:
         return "a temperature is from -273.15 to 3000 degrees Celsius"
     if measurement is Measurement.ENERGY and not 0 <= value <= 1_000_000:
@@ -82,10 +89,14 @@ class EquipmentPage(_Page):
     temperature_limit: PositiveFloat = 80.0
     work_cell: Id | None = None  # one of the line's
     energy_meter: bool = False
+    counter_limit: Annotated[int, Field(gt=0, lt=HIGHEST_TOTAL)] | None = None  # of counters that are totals
 
     def measurements(self) -> list[Measurement]:
         """That it has a sensor for."""
-        return [item for item in Measurement if item is not Measurement.ENERGY or self.energy_meter]
+        absent = {Measurement.GOOD_COUNT, Measurement.REJECT_COUNT} if self.counter_limit else TOTALS
+        if not self.energy_meter:
+            absent = absent | {Measurement.ENERGY}
+        return [item for item in Measurement if item not in absent]
 
 
 class LinePage(_Page):
