@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Collection
 
 from fastapi.sse import format_sse_event
 
 from kojo_mes.live.board import Board
+
+ID = re.compile(r"(?P<stream>[0-9a-f]{16})\.(?P<position>[0-9]{1,15})")
 
 
 class Follower:
@@ -18,8 +21,8 @@ class Follower:
         self._board = board
         self._lines = frozenset(lines)
         self._stream = hashlib.sha256(" ".join([process, *sorted(self._lines)]).encode()).hexdigest()[:16]
-        stream, _, position = (last_event_id or "").partition(".")
-        self._position = int(position) if stream == self._stream and position.isdecimal() else None
+        last = ID.fullmatch(last_event_id or "")
+        self._position = int(last["position"]) if last and last["stream"] == self._stream else None
 
     def news(self) -> bytes:
         """The events since the last call, or none."""
