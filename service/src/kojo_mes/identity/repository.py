@@ -71,7 +71,7 @@ ACKNOWLEDGE = text("""
 ACKNOWLEDGED = text("SELECT EXISTS (SELECT FROM mes.acknowledgement WHERE person_id = :person AND policy = :policy)")
 
 DEVICES = text("""
-    SELECT id, name, certificate_sha256, key_set_at, deactivated_at, version,
+    SELECT id, name, certificate_sha256, key_set_at, deactivated_at, version, skew_policy, skew_ahead, skew_behind,
            ARRAY(SELECT equipment_id FROM mes.device_equipment WHERE device_id = device.id ORDER BY equipment_id)
                AS equipment
     FROM mes.device
@@ -280,9 +280,3 @@ async def bind(session: WriteSession, device_id: str, equipment: Iterable[str]) 
     await session.execute(delete(DeviceEquipment).where(DeviceEquipment.device_id == device_id))
     rows = [{"device_id": device_id, "equipment_id": item} for item in sorted(set(equipment))]
     await session.execute(insert(DeviceEquipment), rows)
-
-
-async def equipment_of(session: ReadSession, device_id: str) -> frozenset[str] | None:
-    """None when there is no such device."""
-    rows = await devices(session, device_id=device_id)
-    return frozenset(rows[0].equipment) if rows else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Any
 
 from kojo_mes.identity import attempts, passwords, policy, repository
 from kojo_mes.identity.matrix import QUALIFIED
@@ -47,7 +48,14 @@ async def verify_password(session: WriteSession, person_id: str, password: str) 
 
 async def equipment_of(session: ReadSession, actor: Actor) -> frozenset[str] | None:
     """What a device speaks for; None for the keys of the settings, which are bound to nothing."""
-    return await repository.equipment_of(session, actor.id)
+    device = await device_of(session, actor)
+    return frozenset(device.equipment) if device else None
+
+
+async def device_of(session: ReadSession, actor: Actor) -> Any | None:
+    """Its row, with its equipment and what is allowed of its clock; None for people and the keys of the settings."""
+    rows = await repository.devices(session, device_id=actor.id) if actor.kind == "device" else ()
+    return rows[0] if rows else None
 
 
 async def signing_obstacle(session: ReadSession, person_id: str, role: JobRole) -> str | None:

@@ -92,6 +92,20 @@ class Cache:
             async with contextlib.aclosing(_messages(pubsub)) as messages:
                 yield messages
 
+    async def count(self, key: str, milliseconds: int) -> int | None:
+        """How often the key was counted, by any process, until it rested for so long; None without Redis."""
+        if time.monotonic() < self._resting_until:
+            return None
+        try:
+            async with self._redis.pipeline() as together:
+                together.incr(PREFIX + key)
+                together.pexpire(PREFIX + key, milliseconds)
+                counted, _ = await together.execute()
+        except (RedisError, OSError) as error:
+            self._failed(error)
+            return None
+        return int(counted)
+
     async def ping(self) -> None:
         """Raises RedisError or OSError when there is no master that answers."""
         try:

@@ -60,6 +60,7 @@ def configuration(app: ASGIApp, settings: ListenSettings, port: int) -> uvicorn.
         loop="uvloop",
         http=TellingPeer,
         ws="none",
+        forwarded_allow_ips=list(settings.balancers),
         log_config=None,
         access_log=False,
         server_header=False,
