@@ -55,6 +55,7 @@ async def test_an_overlap_is_refused_whole(floor: Floor) -> None:
     await floor.shift("13:00", "15:00")
     problem = await floor.refused(409, floor.leader, "POST", "/shifts/patterns", pattern())
     assert problem["type"] == "urn:kojo:problem:shift-overlap"
+    assert [row[:3] for row in floor.audited("denied")] == [(floor.leader.id, "line", "line-1")]
     assert len(await shifts(floor)) == 1
     assert (await floor.shift("15:00", "16:00"))["version"] == 1, "one may begin where another ends"
     await floor.shift("13:00", "15:00", line="line-2")

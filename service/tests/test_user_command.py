@@ -96,6 +96,10 @@ def test_what_is_wrong_is_said(
     admin.execute("UPDATE mes.person SET deactivated_at = now() WHERE user_name = 'gone'")
     assert main(["user", *arguments]) == code
     assert told in capsys.readouterr().err
+    denied = admin.execute(
+        "SELECT new ->> 'wanted' FROM mes.audit_event WHERE action = 'denied' AND reason ~ 'role_grant_apart'"
+    ).fetchall()
+    assert denied == ([("user grant",)] if told == "role_grant_apart" else [])
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Cookie, Depends, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from kojo_mes.identity import accounts, devices, oidc, people, policy, sessions
+from kojo_mes.identity.authority import request_id
 from kojo_mes.identity.roles import JobRole
 from kojo_mes.identity.schemas import (
     AcknowledgementIn,
@@ -82,6 +83,10 @@ def _database(request: Request) -> Database:
     return database
 
 
+def _caller(request: Request) -> Caller:
+    return Caller.of(request, request_id())
+
+
 def _provider(request: Request) -> oidc.Provider:
     provider: oidc.Provider | None = request.app.state.provider
     if provider is None:
@@ -95,7 +100,7 @@ async def login(request: Request, response: Response, body: Login) -> Tokens:
     response.headers.update(NO_STORE)
     state = request.app.state
     return await sessions.login(
-        _database(request), state.settings, state.tokens, body.user_name, body.password.get_secret_value()
+        _caller(request), state.settings, state.tokens, body.user_name, body.password.get_secret_value()
     )
 
 
@@ -121,7 +126,7 @@ async def set_password(request: Request, body: PasswordSetting) -> Done:
 async def change_password(request: Request, body: PasswordChange) -> Done:
     """By the present password, also when that is too old to log in with. Ends the person's sessions."""
     return await accounts.change(
-        _database(request),
+        _caller(request),
         body.user_name,
         body.password.get_secret_value(),
         body.new_password.get_secret_value(),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import ColumnElement, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from kojo_mes.identity.models import (
@@ -102,10 +102,18 @@ def _open_reset_of(person_id: Any) -> Any:
 
 
 async def account(session: ReadSession, user_name: str) -> Account | None:
+    return await _account(session, Person.user_name == user_name)
+
+
+async def account_of(session: ReadSession, person_id: str) -> Account | None:
+    return await _account(session, Person.id == person_id)
+
+
+async def _account(session: ReadSession, which: ColumnElement[bool]) -> Account | None:
     query = (
         select(Person, Password.hash, Password.set_at)
         .outerjoin(Password, (Password.person_id == Person.id) & ~_open_reset_of(Person.id).exists())
-        .where(Person.user_name == user_name)
+        .where(which)
     )
     row = (await session.execute(query)).one_or_none()
     return Account(*row) if row else None
@@ -180,6 +188,11 @@ async def lockout(session: WriteSession, person_id: str) -> Lockout:
 async def open_reset(session: WriteSession, token_hash: bytes) -> PasswordReset | None:
     query = select(PasswordReset).where(PasswordReset.token_hash == token_hash).with_for_update()
     return (await session.scalars(query)).one_or_none()
+
+
+async def has_open_reset(session: ReadSession, person_id: str) -> bool:
+    """Until it is used, also when it is too old to be."""
+    return (await session.execute(_open_reset_of(person_id))).first() is not None
 
 
 async def void_resets(session: WriteSession, person_id: str, now: datetime) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, ValidationError, model_validator
@@ -146,6 +146,15 @@ class Plant(_Page):
 
     def equipment(self) -> Iterator[tuple[LinePage, EquipmentPage]]:
         return ((line, equipment) for line in self.lines for equipment in line.equipment)
+
+
+class Change(NamedTuple):
+    """What the page made of a record. Without `old` the record is new."""
+
+    record: str
+    id: str
+    old: dict[str, Any] | None
+    new: dict[str, Any]
 
 
 class PlantError(Exception):

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from kojo_mes.kit.database import ReadSession, WriteSession
 from kojo_mes.lines.models import Area, Equipment, Line, Sensor, Site, WorkCell
-from kojo_mes.lines.plant import Plant
+from kojo_mes.lines.plant import Change, Plant
 
 Level = Area | Line | WorkCell | Equipment
 
@@ -138,9 +138,9 @@ async def lock(session: WriteSession, line_id: str) -> None:
     await session.execute(LOCK, {"line": line_id})
 
 
-def synchronise(connection: Connection, plant: Plant) -> int:
-    """Makes the tables say what the plant's page says; returns how many rows that took. Nothing is deleted: readings
-    of a line that left the page are still its own.
+def synchronise(connection: Connection, plant: Plant) -> list[Change]:
+    """Makes the tables say what the plant's page says; what that changed. Nothing is deleted: readings of a line that
+    left the page are still its own.
     """
     site = {**plant.model_dump(include={"id", "enterprise", "name", "timezone"}), "only_one": True}
     areas = _placed(area.model_dump() for area in plant.areas)
@@ -175,40 +175,44 @@ def synchronise(connection: Connection, plant: Plant) -> int:
         (WorkCell, cells),
         (Equipment, equipment),
     ]
-    return (
-        _upsert(connection, Site, site, key="only_one")
-        + sum(_retire(connection, model, rows) for model, rows in hierarchy)
-        + sum(_upsert(connection, model, row) for model, rows in hierarchy for row in rows)
-        + sum(_add_sensor(connection, row) for row in sensors)
-    )
+    return [
+        *_upsert(connection, Site, site, key="only_one"),
+        *(change for model, rows in hierarchy for change in _retire(connection, model, rows)),
+        *(change for model, rows in hierarchy for row in rows for change in _upsert(connection, model, row)),
+        *(change for row in sensors for change in _add_sensor(connection, row)),
+    ]
 
 
 def _placed(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{**row, "position": position, "retired_at": None} for position, row in enumerate(rows)]
 
 
-def _retire(connection: Connection, model: type[Level], rows: list[dict[str, Any]]) -> int:
+def _retire(connection: Connection, model: type[Level], rows: list[dict[str, Any]]) -> list[Change]:
     statement = (
         update(model)
         .where(model.id.not_in([row["id"] for row in rows]), model.retired_at.is_(None))
         .values(retired_at=func.now())
+        .returning(model.id, model.retired_at)
     )
-    return len(connection.execute(statement.returning(model.id)).all())
+    return [
+        Change(model.__tablename__, row.id, {"retired_at": None}, {"retired_at": row.retired_at})
+        for row in connection.execute(statement)
+    ]
 
 
-def _upsert(connection: Connection, model: type[Level | Site], row: dict[str, Any], key: str = "id") -> int:
-    statement = insert(model).values(row)
-    columns = [name for name in row if name != key]
-    wanted = {name: statement.excluded[name] for name in columns}
-    present = (getattr(model, name) for name in columns)
-    upsert = statement.on_conflict_do_update(
-        index_elements=[key],
-        set_=wanted,
-        where=func.row(*present).is_distinct_from(func.row(*wanted.values())),
-    )
-    return len(connection.execute(upsert.returning(model.id)).all())
+def _upsert(connection: Connection, model: type[Level | Site], row: dict[str, Any], key: str = "id") -> list[Change]:
+    columns = [getattr(model, name) for name in row]
+    present = connection.execute(select(*columns).where(getattr(model, key) == row[key])).one_or_none()
+    old = dict(present._mapping) if present else None
+    if old == row:
+        return []
+    connection.execute(insert(model).values(row).on_conflict_do_update(index_elements=[key], set_=row))
+    return [Change(model.__tablename__, row["id"], old, row)]
 
 
-def _add_sensor(connection: Connection, row: dict[str, str]) -> int:
+def _add_sensor(connection: Connection, row: dict[str, str]) -> list[Change]:
     statement = insert(Sensor).values(row).on_conflict_do_nothing().returning(Sensor.id)
-    return len(connection.execute(statement).all())
+    return [
+        Change(Sensor.__tablename__, str(number), None, {"id": number, **row})
+        for number in connection.scalars(statement)
+    ]

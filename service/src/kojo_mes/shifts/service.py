@@ -212,10 +212,11 @@ async def _changeable(session: WriteSession, shift_id: str, version: int, verb: 
 
 
 async def _stored(session: WriteSession, shift: Shift) -> ShiftOut:
+    line_id = shift.line_id  # a failed flush takes the row's values away
     try:
         await session.flush()
     except IntegrityError as error:
-        raise _overlap(error, shift.line_id) from error
+        raise _overlap(error, line_id) from error
     return ShiftOut.model_validate(shift)
 
 
