@@ -28,7 +28,6 @@ from kojo_mes.identity.schemas import (
     ProofIn,
     QualificationIn,
     QualificationOut,
-    Qualifications,
     Reason,
     Refresh,
     ResetOut,
@@ -259,8 +258,10 @@ async def prove_identity(write: Prover, person_id: Id, body: ProofIn) -> Respons
 @router.get(
     "/people/{person_id}/qualifications", dependencies=[PEOPLE_READER], responses=responses(HTTPStatus.NOT_FOUND)
 )
-async def list_qualifications(request: Request, person_id: Id) -> Qualifications:
-    return await _database(request).read(lambda session: people.qualifications(session, person_id))
+async def list_qualifications(
+    request: Request, person_id: Id, cursor: Cursor, limit: Limit = DEFAULT_LIMIT
+) -> Page[QualificationOut]:
+    return await _database(request).read(lambda session: people.qualifications(session, person_id, cursor, limit))
 
 
 @router.post("/people/{person_id}/qualifications", response_model=QualificationOut, status_code=201, responses=OF_ONE)

@@ -20,7 +20,6 @@ from kojo_mes.identity.schemas import (
     ProofIn,
     QualificationIn,
     QualificationOut,
-    Qualifications,
     ResetOut,
     RoleHeld,
 )
@@ -176,11 +175,11 @@ async def qualify(session: WriteSession, actor: Actor, person_id: str, new: Qual
     return QualificationOut.model_validate(row)
 
 
-async def qualifications(session: ReadSession, person_id: str) -> Qualifications:
+async def qualifications(session: ReadSession, person_id: str, after: str | None, limit: int) -> Page[QualificationOut]:
     if await repository.person(session, person_id) is None:
         raise not_found("person", person_id)
-    rows = await repository.qualifications(session, person_id)
-    return Qualifications(items=[QualificationOut.model_validate(row) for row in rows])
+    rows = await repository.qualifications(session, person_id, after, limit + 1)
+    return page_of(rows, limit, QualificationOut.model_validate, lambda row: (row.id,))
 
 
 async def disqualify(

@@ -155,9 +155,11 @@ async def held_grant(session: ReadSession, person_id: str, role: str) -> RoleGra
     return (await session.scalars(query)).one_or_none()
 
 
-async def qualifications(session: ReadSession, person_id: str) -> Sequence[Qualification]:
-    query = select(Qualification).where(Qualification.person_id == person_id).order_by(Qualification.id)
-    return (await session.scalars(query)).all()
+async def qualifications(
+    session: ReadSession, person_id: str, after: str | None, limit: int
+) -> Sequence[Qualification]:
+    query = select(Qualification).where(Qualification.person_id == person_id).order_by(Qualification.id).limit(limit)
+    return (await session.scalars(query if after is None else query.where(Qualification.id > after))).all()
 
 
 async def password(session: ReadSession, person_id: str) -> Password | None:

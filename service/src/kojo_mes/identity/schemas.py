@@ -156,10 +156,6 @@ class QualificationOut(FromRow):
     revoked_at: AwareDatetime | None = None
 
 
-class Qualifications(BaseModel):
-    items: list[QualificationOut]
-
-
 class Done(BaseModel):
     done: bool = True
 

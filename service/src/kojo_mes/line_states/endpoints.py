@@ -20,7 +20,6 @@ from kojo_mes.line_states.schemas import (
     MicroStops,
     ReasonIn,
     ReasonOut,
-    Reasons,
     ReclassificationEntry,
     ReclassificationIn,
     ReclassificationOut,
@@ -143,9 +142,17 @@ async def micro_stops(request: Request, line: Id, period: Period) -> MicroStops:
 
 
 @router.get("/state-reasons", dependencies=READ)
-async def reasons(request: Request) -> Reasons:
+async def reasons(
+    request: Request,
+    cursor: Annotated[tuple[str, str] | None, Depends(cursor_of(str, str))],
+    limit: Limit = DEFAULT_LIMIT,
+) -> Page[ReasonOut]:
     """Of stops and changeovers."""
-    answer: Reasons = await request.app.state.database.read(service.reasons)
+
+    async def work(session: ReadSession) -> Page[ReasonOut]:
+        return await service.reasons(session, cursor, limit)
+
+    answer: Page[ReasonOut] = await request.app.state.database.read(work)
     return answer
 
 

@@ -120,10 +120,6 @@ class ReasonOut(BaseModel):
     name: dict[str, str] = Field(examples=[{"ja": "故障", "en": "Breakdown"}])
 
 
-class Reasons(BaseModel):
-    items: list[ReasonOut]
-
-
 class MicroStop(BaseModel):
     started_at: Time
     ended_at: Time

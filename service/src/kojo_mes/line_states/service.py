@@ -22,7 +22,6 @@ from kojo_mes.line_states.schemas import (
     MicroStops,
     ReasonIn,
     ReasonOut,
-    Reasons,
     ReclassificationEntry,
     ReclassificationIn,
     ReclassificationOut,
@@ -212,8 +211,9 @@ async def micro_stops(session: ReadSession, line_id: str, start: datetime, end: 
     return MicroStops(limit=line.micro_stop_limit, seconds=sum(item.seconds for item in items), items=items)
 
 
-async def reasons(session: ReadSession) -> Reasons:
-    return Reasons(items=[ReasonOut.model_validate(row) for row in await repository.reasons(session)])
+async def reasons(session: ReadSession, after: tuple[str, str] | None, limit: int) -> Page[ReasonOut]:
+    rows = await repository.reasons(session, after, limit + 1)
+    return page_of(rows, limit, ReasonOut.model_validate, lambda row: (row.state, row.code))
 
 
 async def add_reason(session: WriteSession, actor: Actor, given: ReasonIn) -> ReasonOut:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Row, or_, select, text
+from sqlalchemy import Connection, Row, func, or_, select, text, tuple_
 
 from kojo_mes.kit.database import ReadSession, WriteSession
 from kojo_mes.kit.ids import new_id
 from kojo_mes.lines.plant import Change, Plant
 from kojo_mes.products.models import IdealCycleTime, Product
 
+EVER = datetime(1970, 1, 1, tzinfo=UTC)  # the begin of what has none: no time that is asked for is earlier
 ADD_PRODUCT = text("""
     INSERT INTO mes.product (id, name) VALUES (:id, jsonb_build_object('en', CAST(:id AS text)))
     ON CONFLICT DO NOTHING RETURNING id, name, version
@@ -54,15 +55,16 @@ async def existing(session: ReadSession, ids: set[str]) -> set[str]:
     return set(await session.scalars(select(Product.id).where(Product.id.in_(ids))))
 
 
-async def cycle_times(session: ReadSession, line_id: str, product_id: str | None) -> Sequence[IdealCycleTime]:
-    query = (
-        select(IdealCycleTime)
-        .where(IdealCycleTime.line_id == line_id)
-        .order_by(IdealCycleTime.product_id, IdealCycleTime.valid_from.nulls_first())
-    )
-    return (
-        await session.scalars(query if product_id is None else query.where(IdealCycleTime.product_id == product_id))
-    ).all()
+async def cycle_times(
+    session: ReadSession, line_id: str, product_id: str | None, after: tuple[str, datetime, str] | None, limit: int
+) -> Sequence[IdealCycleTime]:
+    """By product and time; `after`: of the last one seen, product, begin (EVER) and id."""
+    begin = func.coalesce(IdealCycleTime.valid_from, EVER)
+    keys = tuple_(IdealCycleTime.product_id, begin, IdealCycleTime.id)
+    query = select(IdealCycleTime).where(IdealCycleTime.line_id == line_id).order_by(*keys).limit(limit)
+    if product_id is not None:
+        query = query.where(IdealCycleTime.product_id == product_id)
+    return (await session.scalars(query if after is None else query.where(keys > after))).all()
 
 
 async def in_force_since(
