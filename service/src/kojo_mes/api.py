@@ -53,6 +53,7 @@ from kojo_mes.retention import endpoints as archives
 from kojo_mes.retention import keeper
 from kojo_mes.series import endpoints as series
 from kojo_mes.shifts import endpoints as shifts
+from kojo_mes.shifts import page as shifts_page
 from kojo_mes.signals import service as signals_service
 from kojo_mes.signatures import endpoints as signatures
 from kojo_mes.signatures import service as signatures_service
@@ -82,6 +83,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
             asyncio.create_task(changes_service.keep(database)),
             asyncio.create_task(oee_service.keep_rolling_up(database)),
             asyncio.create_task(signals_service.keep(database)),
+            asyncio.create_task(shifts_page.keep(database)),
         ]
         if settings.seal_key_file:
             signer = Signer.of_file(settings.seal_key_file)

@@ -21,6 +21,7 @@ from kojo_mes.lines.plant import Plant
 from kojo_mes.lines.repository import synchronise
 from kojo_mes.products.repository import synchronise as synchronise_products
 from kojo_mes.readings.repository import make_partitions
+from kojo_mes.shifts.page_repository import synchronise as synchronise_shifts
 
 HEAD = "head"
 BASE = "base"
@@ -83,11 +84,13 @@ def _migrate(connection: Connection, plant: Plant, target: str, dry_run: bool) -
         changes.append(f"plant: {len(rows)} rows of lines, equipment and sensors")
     if times := synchronise_products(connection, plant):
         changes.append(f"plant: {len(times)} products and ideal cycle times")
+    if shifts := synchronise_shifts(connection, plant):
+        changes.append(f"plant: {len(shifts)} shift patterns")
     if made := make_partitions(connection):
         changes.append(f"readings: {made} partitions")
     if made := make_audit_partitions(connection):
         changes.append(f"audit: {made} partitions")
-    for change in rows + times:
+    for change in rows + times + shifts:
         ref = RecordRef(change.record, change.id)
         record_by_command(
             _driver(connection), console.actor(), "plant:synchronise", ref, old=change.old, new=change.new

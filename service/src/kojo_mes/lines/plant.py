@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import time
 from enum import StrEnum
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 from zoneinfo import ZoneInfo
@@ -30,6 +32,7 @@ COUNTS = {
     Measurement.QUALITY_FAILED,
 }
 
+DAY = 24 * 60  # minutes
 HIGHEST_TOTAL = 2**53  # up to which a reading's value is exact
 TOTALS = {Measurement.GOOD_TOTAL, Measurement.REJECT_TOTAL}
 
@@ -110,6 +113,22 @@ class LinePage(_Page):
     equipment: Annotated[tuple[EquipmentPage, ...], Field(min_length=1)]
 
 
+class ShiftPage(_Page):
+    """A shift of these weekdays (ISO 8601: 1 is Monday, 7 Sunday) by the plant's clock, until the page has another."""
+
+    name: Annotated[str, Field(min_length=1)]
+    weekdays: Annotated[frozenset[Annotated[int, Field(ge=1, le=7)]], Field(min_length=1)]
+    starts: time
+    ends: time  # at or before `starts`: on the next day
+    lines: frozenset[Id] | None = None  # all, without
+
+    def minutes(self) -> set[int]:
+        """Of the week, that are within it."""
+        start = self.starts.hour * 60 + self.starts.minute
+        length = (self.ends.hour * 60 + self.ends.minute - start - 1) % DAY + 1
+        return {((day - 1) * DAY + start + minute) % (7 * DAY) for day in self.weekdays for minute in range(length)}
+
+
 class Plant(_Page):
     """The role-based equipment hierarchy of ISA-95 (IEC 62264-1): enterprise, site (the plant), area, line, work cell,
     equipment. Areas and work cells are left out where a plant has none."""
@@ -121,6 +140,7 @@ class Plant(_Page):
     timezone: Annotated[str, AfterValidator(_zone)]
     areas: tuple[AreaPage, ...] = ()
     lines: tuple[LinePage, ...]
+    shifts: tuple[ShiftPage, ...] = ()
 
     @model_validator(mode="after")
     def _ids_are_unique(self) -> Self:
@@ -143,6 +163,20 @@ class Plant(_Page):
         if lost:
             raise ValueError(f"of an area or work cell that the page doesn't have: {', '.join(lost)}")
         return self
+
+    @model_validator(mode="after")
+    def _shifts_fit(self) -> Self:
+        lost = sorted({line for shift in self.shifts for line in shift.lines or ()} - {line.id for line in self.lines})
+        if lost:
+            raise ValueError(f"shifts of lines that the page doesn't have: {', '.join(lost)}")
+        for line in self.lines:
+            for one, other in combinations(self.shifts_of(line.id), 2):
+                if one.minutes() & other.minutes():
+                    raise ValueError(f"the shifts {one.name} and {other.name} of {line.id} overlap")
+        return self
+
+    def shifts_of(self, line_id: str) -> list[ShiftPage]:
+        return [shift for shift in self.shifts if shift.lines is None or line_id in shift.lines]
 
     def equipment(self) -> Iterator[tuple[LinePage, EquipmentPage]]:
         return ((line, equipment) for line in self.lines for equipment in line.equipment)

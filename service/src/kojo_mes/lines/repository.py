@@ -20,14 +20,20 @@ LINE_STATES = text("""
            outlet.first_time, coalesce(outlet.good, 0) AS good
     FROM mes.line
     CROSS JOIN LATERAL (
-        SELECT sensor.id FROM mes.sensor JOIN mes.equipment ON equipment.id = sensor.equipment_id
-        WHERE equipment.line_id = line.id AND equipment.retired_at IS NULL AND sensor.measurement = 'good_count'
+        SELECT sensor.id, counter_limit IS NOT NULL AS total
+        FROM mes.sensor JOIN mes.equipment ON equipment.id = sensor.equipment_id
+        WHERE equipment.line_id = line.id AND equipment.retired_at IS NULL
+          AND sensor.measurement = CASE WHEN counter_limit IS NULL THEN 'good_count' ELSE 'good_total' END
         ORDER BY equipment.position DESC LIMIT 1
     ) AS last_station
+    -- a total that went down tells nothing of its interval
     CROSS JOIN LATERAL (
-        SELECT min(time) AS first_time, sum(value) - (array_agg(value ORDER BY time))[1] AS good
-        FROM mes.reading
-        WHERE sensor_id = last_station.id AND quality = 'good' AND time > now() - CAST(:period AS interval)
+        SELECT min(time) AS first_time,
+               CASE WHEN last_station.total THEN sum(greatest(step, 0))
+                    ELSE sum(value) FILTER (WHERE step IS NOT NULL) END AS good
+        FROM (SELECT time, value, value - lag(value) OVER (ORDER BY time) AS step FROM mes.reading
+              WHERE sensor_id = last_station.id AND quality = 'good' AND time > now() - CAST(:period AS interval)
+             ) AS steps
     ) AS outlet
     WHERE line.retired_at IS NULL
     ORDER BY line.position
@@ -54,14 +60,23 @@ EQUIPMENT_STATES = text(
     EQUIPMENT.format(
         figures="""
            , max(past.mean) FILTER (WHERE sensor.measurement = 'status') AS running_share
-           , max(past.total) FILTER (WHERE sensor.measurement = 'good_count') AS good
-           , max(past.total) FILTER (WHERE sensor.measurement = 'reject_count') AS rejected
+           , counter_limit IS NOT NULL AS totals
+           , CASE WHEN counter_limit IS NULL THEN max(past.total) FILTER (WHERE sensor.measurement = 'good_count')
+                  ELSE max(risen.units) FILTER (WHERE sensor.measurement = 'good_total') END AS good
+           , CASE WHEN counter_limit IS NULL THEN max(past.total) FILTER (WHERE sensor.measurement = 'reject_count')
+                  ELSE max(risen.units) FILTER (WHERE sensor.measurement = 'reject_total') END AS rejected
         """,
         past="""
     LEFT JOIN LATERAL (
         SELECT avg(value) AS mean, sum(value) AS total FROM mes.reading
         WHERE sensor_id = sensor.id AND quality = 'good' AND time > now() - CAST(:period AS interval)
     ) AS past ON true
+    LEFT JOIN LATERAL (
+        SELECT sum(greatest(step, 0)) AS units
+        FROM (SELECT value - lag(value) OVER (ORDER BY time) AS step FROM mes.reading
+              WHERE sensor.measurement IN ('good_total', 'reject_total') AND sensor_id = sensor.id
+                AND quality = 'good' AND time > now() - CAST(:period AS interval)) AS steps
+    ) AS risen ON true
         """,
         only="",
     )
