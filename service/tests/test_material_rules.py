@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -19,13 +18,14 @@ from kojo_mes.orders.states import OrderState
 from kojo_mes.traceability.states import TABLE as LOT_TABLE
 from kojo_mes.traceability.states import LotState
 
+WHILE, PATIENCE = 0.3, 60.0  # s: for what must not happen, for what must
+
 
 @pytest.fixture(scope="module")
-def ledger(postgres: servers.Postgres, template: str) -> str:
+def ledger(postgres: servers.Postgres, template: str) -> Iterator[str]:
     """One database for all: each test has names of its own."""
-    name = f"test_{uuid.uuid4().hex}"
-    postgres.create(name, template)
-    return name
+    with postgres.database(template) as name:
+        yield name
 
 
 @pytest.fixture
@@ -328,9 +328,9 @@ def test_a_hold_and_a_shipment_at_once_come_one_after_the_other(
                 [lambda app: house.elsewhere(app).move("shipped", lot, 1)],
             )
             with pytest.raises(TimeoutError):
-                shipment.result(0.3)  # it waits for the hold's outcome
+                shipment.result(WHILE)  # it waits for the hold's outcome
             quality.commit()
-            assert shipment.result(10) == ["movement_of_a_usable_lot"]
+            assert shipment.result(PATIENCE) == ["movement_of_a_usable_lot"]
     assert house.row(lot) == ("on_hold", 10, 0)
 
 
@@ -350,9 +350,9 @@ def test_a_release_and_a_nonconformance_at_once_come_one_after_the_other(
                 [lambda app: house.elsewhere(app).release(lot)],
             )
             with pytest.raises(TimeoutError):
-                release.result(0.3)
+                release.result(WHILE)
             quality.commit()
-            assert release.result(10) == ["lot_released_without_open_nonconformances"]
+            assert release.result(PATIENCE) == ["lot_released_without_open_nonconformances"]
 
 
 def test_an_order_is_not_closed_beside_a_new_lot(postgres: servers.Postgres, ledger: str, house: Warehouse) -> None:
@@ -368,6 +368,6 @@ def test_an_order_is_not_closed_beside_a_new_lot(postgres: servers.Postgres, led
                 [lambda app: app.execute("UPDATE mes.work_order SET state = 'cancelled' WHERE id = %s", (order,))],
             )
             with pytest.raises(TimeoutError):
-                cancelling.result(0.3)
+                cancelling.result(WHILE)
             line.commit()
-            assert cancelling.result(10) == ["work_order_has_no_open_lots"]
+            assert cancelling.result(PATIENCE) == ["work_order_has_no_open_lots"]
