@@ -101,6 +101,34 @@ def test_a_hold_of_a_serial_holds_it_or_else_its_lot(house: Warehouse) -> None:
     assert house.row(lot)[0] == "on_hold"
 
 
+def test_a_hold_of_a_line_holds_all_that_the_line_makes_of_the_product(house: Warehouse) -> None:
+    bought, order = house.stock("R"), house.order()
+    target, made, open_lot = house.lot("T", order), house.lot("M", order), house.lot("O", order)
+    house.move("produced", made, 5)
+    house.release(made)
+    hold = house.hold(None)
+    begun = house.lot("B", order)
+    assert [house.row(lot)[0] for lot in (bought, made, open_lot, begun)] == ["released", *["on_hold"] * 3]
+    for kind, into in (("consumed", target), ("shipped", None)):
+        with refused("movement_of_a_usable_lot"):
+            house.move(kind, made, 1, into)
+    house.lift(hold)
+    assert [house.row(lot)[0] for lot in (made, open_lot, begun)] == ["released", "in_process", "in_process"]
+    house.move("shipped", made, 1)
+
+
+def test_a_lot_is_not_released_beside_an_open_nonconformance_of_its_line(house: Warehouse) -> None:
+    lot, bought = house.lot("L", house.order()), house.lot("R", None)
+    house.move("produced", lot, 5)
+    house.move("received", bought, 5)
+    number = house.nonconformance(None)
+    with refused("lot_released_without_open_nonconformances"):
+        house.release(lot)
+    house.release(bought)
+    house.close(number)
+    house.release(lot)
+
+
 def test_a_release_needs_two_signatures_on_this_version(house: Warehouse) -> None:
     lot = house.lot("R", None)
     house.move("received", lot, 1)
