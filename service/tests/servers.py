@@ -23,6 +23,7 @@ PASSWORD = "correct-horse-battery-staple"  # noqa: S105
 START_SECONDS = 60
 PORTS = range(20_000, 30_000)
 CLAIMS: list[socket.socket] = []
+FOLDER = "kojo-mes-postgres-"
 MEMORY, ROOM = Path("/dev/shm"), 2**30  # noqa: S108  # bytes that there are to be for a server
 
 
@@ -120,12 +121,22 @@ def _memory() -> Path | None:
     return MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM else None
 
 
+def _forget_the_dead(memory: Path) -> None:
+    """Folders of test runs that were killed."""
+    for folder in memory.glob(f"{FOLDER}*-*"):
+        if not Path("/proc", folder.name.removeprefix(FOLDER).partition("-")[0]).exists():
+            shutil.rmtree(folder, ignore_errors=True)  # another run may be at it too
+
+
 @contextlib.contextmanager
 def postgres(shared_buffers: str = "32MB", *, in_memory: bool = False) -> Iterator[Postgres]:
     """As user postgres when the tests are root's: PostgreSQL refuses to run as root."""
     user = "postgres" if os.geteuid() == 0 else None
     programs = _programs()
-    folder = Path(tempfile.mkdtemp(prefix="kojo-mes-postgres-", dir=_memory() if in_memory else None))
+    memory = _memory() if in_memory else None
+    if memory:
+        _forget_the_dead(memory)
+    folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER}{os.getpid()}-", dir=memory))
     try:
         password = folder / "password"
         password.write_text(PASSWORD)
