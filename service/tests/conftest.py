@@ -17,8 +17,11 @@ import psycopg
 import pytest
 import servers
 from fastapi import FastAPI
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis
 
 from kojo_mes.api import create_app
+from kojo_mes.kit.logging import configure
 from kojo_mes.kit.settings import ApiSettings, ExporterSettings, MigrationSettings
 from kojo_mes.lines.plant import Plant, read_plant
 from kojo_mes.migrate import migrate
@@ -31,10 +34,20 @@ KEYS = {
 PLANT_FILE = Path(__file__).parent / "plant.json"
 TEMPLATE = "kojo_template"
 
+# rules are tried, not the machine's speed; a failure prints what replays it
+hypothesis.register_profile("kojo", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+hypothesis.load_profile("kojo")
+
+
+@pytest.fixture(autouse=True)
+def logs() -> None:
+    """As in the processes, whatever a command that ran in a test before made of it."""
+    configure("tests")
+
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[servers.Postgres]:
-    with servers.postgres() as server:
+    with servers.postgres(in_memory=True) as server:
         yield server
 
 
@@ -56,7 +69,8 @@ def environment(postgres: servers.Postgres, database: str, redis_port: int = 1) 
         "KOJO_MES_DATABASE_HOSTS": f"127.0.0.1:{postgres.port}",
         "KOJO_MES_DATABASE_NAME": database,
         "KOJO_MES_DATABASE_PASSWORD": servers.PASSWORD,
-        "KOJO_MES_DATABASE_DEADLINE": "10",
+        "KOJO_MES_DATABASE_DEADLINE": "60",  # the machine may be busy
+        "KOJO_MES_DATABASE_CONNECT_TIMEOUT": "30",
         "KOJO_MES_READ_PASSWORD": servers.PASSWORD,
         "KOJO_MES_MIGRATION_PASSWORD": servers.PASSWORD,
         "KOJO_MES_REDIS_SENTINELS": f"127.0.0.1:{redis_port}",
@@ -81,19 +95,16 @@ def template(postgres: servers.Postgres, plant: Plant) -> str:
 
 
 @pytest.fixture
-def empty_database(postgres: servers.Postgres) -> str:
-    """Goes with its server, at the end."""
-    name = f"test_{uuid.uuid4().hex}"
-    postgres.create(name)
-    return name
+def empty_database(postgres: servers.Postgres) -> Iterator[str]:
+    with postgres.database() as name:
+        yield name
 
 
 @pytest.fixture
-def database(postgres: servers.Postgres, template: str) -> str:
+def database(postgres: servers.Postgres, template: str) -> Iterator[str]:
     """Migrated, with the plant's lines, without readings."""
-    name = f"test_{uuid.uuid4().hex}"
-    postgres.create(name, template)
-    return name
+    with postgres.database(template) as name:
+        yield name
 
 
 @pytest.fixture
@@ -140,8 +151,8 @@ async def client(settings: ApiSettings) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 def reading() -> Callable[..., dict[str, Any]]:
-    """Readings that differ in time, from a minute ago on."""
-    start = datetime.now(UTC) - timedelta(seconds=50)
+    """Readings that differ in time, from some seconds ago on."""
+    start = datetime.now(UTC) - timedelta(seconds=15)
     times = (start + timedelta(milliseconds=number) for number in itertools.count())
 
     def make(sensor: str = "press-1.temperature", value: Any = 61.5, **more: Any) -> dict[str, Any]:

@@ -128,8 +128,7 @@ class Floor:
 
 @pytest.fixture
 async def floor(settings: ApiSettings, admin: psycopg.Connection) -> AsyncIterator[Floor]:
-    # these tests are of rules, not of deadlines, and may run on a busy machine
-    app = create_app(settings.model_copy(update={"database_deadline": 60.0, "database_connect_timeout": 30}))
+    app = create_app(settings)
     operator, leader, lead = (somebody(admin, role) for role in ("operator", "line_leader", "manufacturing_lead"))
     async with client_of(app) as client:
         yield Floor(app, client, admin, operator, leader, lead)

@@ -120,7 +120,7 @@ class Warehouse:
             (hold,),
         )
 
-    def nonconformance(self, lot: str) -> str:
+    def nonconformance(self, lot: str | None) -> str:
         number = new_id()
         self.app.execute(
             "INSERT INTO mes.nonconformance (id, version, state, source, description, line_id, product_id, lot_id,"
@@ -128,6 +128,16 @@ class Warehouse:
             (number, LINE, PRODUCT, lot),
         )
         return number
+
+    def close(self, nonconformance: str) -> None:
+        """As after a disposition, whose signatures aren't of interest here."""
+        with self.admin.transaction():
+            self.admin.execute("SET LOCAL session_replication_role = replica")
+            self.admin.execute(
+                "UPDATE mes.nonconformance SET state = 'closed', disposition_version = 1, disposition = 'scrap',"
+                " closing_note = 'n', closed_by = 'c', closed_at = now() WHERE id = %s",
+                (nonconformance,),
+            )
 
     def elsewhere(self, app: psycopg.Connection) -> Warehouse:
         """The same, through another connection."""

@@ -1,4 +1,4 @@
-"""Stands between service and database, and loses the answer to COMMIT."""
+"""Stands between service and database, and loses the answer to a COMMIT."""
 
 from __future__ import annotations
 
@@ -10,27 +10,30 @@ COMMIT = b"COMMIT"
 
 
 class LossyProxy:
-    """Hands everything on, until told to lose: then the next COMMIT reaches the server, and its answer nobody."""
+    """Hands everything on. The next COMMIT on a connection that said `lose_with` reaches the server, its answer nobody:
+    the service's own background work goes by."""
 
     def __init__(self, port: int) -> None:
         self._server_port = port
         self.port = 0
-        self.lose_next = False
+        self.lose_with: bytes | None = None
         self.lost = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._server_port)
         answers = asyncio.create_task(self._hand_on(server_reader, writer))
+        said = False
         try:
             while data := await reader.read(65536):
-                losing = self.lose_next and COMMIT in data
+                said = said or (self.lose_with is not None and self.lose_with in data)
+                losing = said and COMMIT in data
                 if losing:
                     answers.cancel()
                     await asyncio.wait({answers})
                 server_writer.write(data)
                 await server_writer.drain()
                 if losing:
-                    self.lose_next = False
+                    self.lose_with = None
                     self.lost += 1
                     await server_reader.read(65536)  # committed: the server has said so, to us alone
                     break

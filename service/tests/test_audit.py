@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 import servers
+from people import somebody
 from prometheus_client import REGISTRY
 from psycopg import errors, sql
 from psycopg.rows import dict_row
@@ -154,7 +155,9 @@ async def test_nobody_changes_what_was_written(
 
 async def test_a_partition_by_its_own_name_is_no_way_round(service: Database, admin: psycopg.Connection) -> None:
     await service.write(write_one)
-    partition = sql.Identifier("mes", f"audit_event_{datetime.now(UTC):%Y_%m}")
+    row = admin.execute("SELECT relname FROM pg_class JOIN mes.audit_event AS event ON oid = event.tableoid").fetchone()
+    assert row
+    partition = sql.Identifier("mes", row[0])
     for role in ("origin", "replica"):
         admin.execute(f"SET session_replication_role = {role}")
         for statement in ("TRUNCATE {} CASCADE", "DELETE FROM {}", "UPDATE {} SET reason = ''"):
@@ -218,3 +221,75 @@ async def test_a_service_that_forgets_its_row_is_told_on(
 
     await service.write(work)
     assert [row["source"] for row in events(admin)] == ["database"]
+
+
+async def test_a_setting_hides_nothing(
+    postgres: servers.Postgres, database: str, admin: psycopg.Connection, watched: str
+) -> None:
+    with postgres.connect(database, "kojo_app") as connection, connection.transaction():
+        connection.execute("SELECT set_config('mes.audited', pg_current_xact_id()::text, true)")
+        connection.execute("INSERT INTO mes.thing VALUES ('a', 1, 'x', 'y')")
+    assert [row["action"] for row in events(admin)] == ["thing:insert"]
+
+
+@pytest.mark.parametrize(
+    ("action", "record_type"),
+    [("other:rename", "other"), ("denied", "thing"), ("schema:migrate", "schema")],
+    ids=["of another record", "of an attempt", "of a migration that the application can't make"],
+)
+async def test_a_row_of_something_else_hides_nothing(
+    service: Database, admin: psycopg.Connection, watched: str, action: str, record_type: str
+) -> None:
+    async def work(session: WriteSession) -> None:
+        await record(session, ACTOR, action, RecordRef(record_type, "7"))
+        await session.execute(text("INSERT INTO mes.thing VALUES ('a', 1, 'x', 'y')"))
+
+    await service.write(work)
+    assert [row["action"] for row in events(admin)] == [action, "thing:insert"]
+
+
+async def test_a_row_of_another_transaction_hides_nothing(
+    service: Database, postgres: servers.Postgres, database: str, admin: psycopg.Connection, watched: str
+) -> None:
+    await service.write(write_one)
+    with postgres.connect(database, "kojo_app") as connection:
+        connection.execute("INSERT INTO mes.thing VALUES ('a', 1, 'x', 'y')")
+    assert [row["action"] for row in events(admin)] == ["thing:rename", "thing:insert"]
+
+
+async def test_no_table_of_people_is_silenced_by_a_row_of_another(
+    service: Database, admin: psycopg.Connection
+) -> None:
+    """As an intruder with the application's own login would do it."""
+    person = somebody(admin, "quality_manager")
+    forget(admin)
+
+    async def work(session: WriteSession) -> None:
+        await session.execute(text("SELECT set_config('mes.audited', pg_current_xact_id()::text, true)"))
+        await write_one(session)
+        await session.execute(text("UPDATE mes.qualification SET revoked_at = now(), revoked_by = 'x'"))
+
+    await service.write(work)
+    rows = [(row["action"], row["actor_id"], row["new"] and row["new"].get("person_id")) for row in events(admin)]
+    assert rows == [("thing:rename", "p-1", None), ("qualification:update", "kojo_app", person.id)]
+
+
+@pytest.mark.parametrize(
+    ("table", "change"),
+    [
+        ("site", "name = '{}'"),
+        ("area", "position = 9"),
+        ("line", "micro_stop_limit = 3000"),
+        ("work_cell", "position = 9"),
+        ("equipment", "temperature_limit = 500"),
+        ("sensor", "name = 'x' || id"),
+    ],
+)
+def test_the_plant_does_not_change_unseen(admin: psycopg.Connection, table: str, change: str) -> None:
+    admin.execute("INSERT INTO mes.area VALUES ('hall', '{}', 1)")
+    admin.execute("INSERT INTO mes.work_cell VALUES ('cell', 'line-1', '{}', 1)")
+    forget(admin)
+    statement = sql.SQL("UPDATE {} SET " + change).format(sql.Identifier("mes", table))
+    count = admin.execute(statement).rowcount
+    assert count > 0
+    assert [(row["action"], row["actor_id"]) for row in events(admin)] == [(f"{table}:update", "postgres")] * count

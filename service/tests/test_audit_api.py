@@ -193,6 +193,9 @@ async def test_an_export_of_all_is_verified_where_it_is_taken(
     assert main(["audit", "verify", manifest, "--key", key, "--seals", str(seals)]) == 0, capsys.readouterr().err
     asked = admin.execute("SELECT actor_id FROM mes.audit_event WHERE action = 'audit:export'").fetchall()
     assert asked == [(office.auditor.id,)]
+    assert found["requested_by_id"] == office.auditor.id
+    body = json.loads((tmp_path / "taken" / "manifest.json").read_bytes())["body"]
+    assert body["created_by"] == {"kind": "person", "id": office.auditor.id, "name": office.auditor.name}
 
 
 async def test_on_paper_a_record_shows_its_signature_with_name_time_and_meaning(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 import psycopg
+import pytest
 import servers
 from conftest import client_of, fields, send
 
 from kojo_mes.api import create_app
+from kojo_mes.health import service as health_service
 from kojo_mes.kit.settings import ApiSettings
 
 Make = Callable[..., dict[str, Any]]
@@ -73,6 +76,26 @@ async def test_requests_are_measured_by_route(client: httpx.AsyncClient) -> None
     assert "/no/such/path" not in text
     for edge in ("0.05", "0.2", "0.5"):
         assert f'le="{edge}",method="GET",route="/api/v1/lines"' in text
+
+
+async def test_a_background_task_that_mistakes_its_end_is_told_again(
+    settings: ApiSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, begun = 0, asyncio.Event()
+
+    async def deaf(_database: object) -> None:
+        nonlocal told
+        begun.set()
+        while told < 2:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                told += 1
+
+    monkeypatch.setattr(health_service, "watch", deaf)
+    async with asyncio.timeout(60), client_of(create_app(settings)):
+        await begun.wait()
+    assert told == 2
 
 
 async def test_every_answer_has_a_request_id(client: httpx.AsyncClient) -> None:

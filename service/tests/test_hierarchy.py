@@ -12,6 +12,7 @@ import servers
 from conftest import PLANT_FILE, client_of, environment, fields, send
 from floor import LINE, PRODUCT, Floor, floor, iso
 from people import somebody
+from trail import forget
 
 from kojo_mes.api import create_app
 from kojo_mes.kit.ids import new_id
@@ -53,6 +54,64 @@ async def test_the_tree_is_the_plants_page(
     units = {sensor["name"]: sensor["unit"] for sensor in lines[0]["equipment"][0]["sensors"]}
     assert (units["press-1.energy"], units["press-1.temperature"]) == ("kWh", "°C")
     assert "robot-1.energy" not in {sensor["name"] for sensor in lines[0]["equipment"][1]["sensors"]}
+
+
+def test_what_the_page_changes_is_on_record(postgres: servers.Postgres, empty_database: str, plant: Plant) -> None:
+    owner = MigrationSettings(**fields(environment(postgres, empty_database)))
+    migrate(owner, plant)
+    page = plant.model_dump(mode="json")
+    page["lines"] = page["lines"][:1]
+    page["lines"][0]["ideal_cycle_time"] = 3.5
+    page["lines"][0]["equipment"][0] |= {"temperature_limit": 95.5, "energy_meter": True}
+    with postgres.connect(empty_database) as connection:
+        forget(connection)
+        migrate(owner, Plant.model_validate(page))
+        told = {
+            (row[0], row[1]): row[2:]
+            for row in connection.execute(
+                "SELECT record_type, record_id, source, action, actor_kind, old, new FROM mes.audit_event"
+            ).fetchall()
+        }
+    assert {row[:3] for (record, _), row in told.items() if record != "schema"} == {
+        ("service", "plant:synchronise", "system")
+    }
+    assert told["equipment", "press-1"][3]["temperature_limit"] == 80
+    assert told["equipment", "press-1"][4]["temperature_limit"] == 95.5
+    assert [told["line", "line-1"][at]["ideal_cycle_time"] for at in (3, 4)] == [4.0, 3.5]
+    assert (told["line", "line-2"][3], *told["line", "line-2"][4]) == ({"retired_at": None}, "retired_at")
+    (meter,) = [row[4] for (record, _), row in told.items() if record == "sensor"]
+    assert meter["name"] == "press-1.energy"
+    seconds = [row[4].get("seconds") for (record, _), row in told.items() if record == "ideal_cycle_time"]
+    assert sorted(filter(None, seconds)) == ["3.500000"]
+    assert len(seconds) == 2, "the one before has its end on record"
+
+
+def test_another_micro_stop_limit_outdates_the_lines_figures(
+    postgres: servers.Postgres, empty_database: str, plant: Plant
+) -> None:
+    owner = MigrationSettings(**fields(environment(postgres, empty_database)))
+    migrate(owner, plant)
+    with postgres.connect(empty_database) as connection:
+        for line in ("line-1", "line-2"):
+            connection.execute(
+                "INSERT INTO mes.shift (id, line_id, name, day, starts_at, ends_at, exception)"
+                " VALUES (%s, %s, 'early', '2026-01-05', '2026-01-05 06:00Z', '2026-01-05 14:00Z', 'x')",
+                (f"shift of {line}", line),
+            )
+            connection.execute(
+                "INSERT INTO mes.oee_rollup (shift_id, status, micro_stop_limit, missing, findings)"
+                " VALUES (%s, 'refused', 0, '[{}]', '[]')",
+                (f"shift of {line}",),
+            )
+        page = plant.model_dump(mode="json")
+        page["lines"][0]["equipment"][0]["temperature_limit"] = 95.5
+        page["lines"][0]["product"] = "housing-200"
+        migrate(owner, Plant.model_validate(page))
+        query = "SELECT shift_id FROM mes.oee_rollup WHERE stale"
+        assert connection.execute(query).fetchall() == [], "neither is an input of theirs"
+        page["lines"][0]["micro_stop_limit"] = 300
+        migrate(owner, Plant.model_validate(page))
+        assert connection.execute(query).fetchall() == [("shift of line-1",)]
 
 
 def test_a_cells_equipment_is_its_own_lines(postgres: servers.Postgres, empty_database: str, large: Plant) -> None:

@@ -48,6 +48,8 @@ async def test_the_past_is_reclassified_not_recorded(floor: Floor) -> None:
     body = {"time": iso(floor.at("07:00")), "state": "running", "product": PRODUCT}
     problem = await floor.refused(409, floor.operator, "POST", f"/lines/{LINE}/states", body)
     assert problem["type"] == "urn:kojo:problem:state-out-of-order"
+    ((who, *_),) = floor.audited("denied")
+    assert who == floor.operator.id
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from hashlib import sha256
 from typing import Any
 
 import httpx
@@ -17,6 +18,8 @@ from prometheus_client import REGISTRY
 
 from kojo_mes.api import create_app
 from kojo_mes.identity import passwords, policy
+from kojo_mes.identity import strangers as strangers_module
+from kojo_mes.identity.strangers import Strangers
 from kojo_mes.kit.ids import new_id
 from kojo_mes.kit.settings import ApiSettings
 
@@ -110,6 +113,42 @@ async def test_unknown_names_wrong_passwords_and_locked_accounts_look_the_same(
     answers.append(await login(anybody, operator.user_name))
     assert {answer.status_code for answer in answers} == {401}
     assert len({answer.text for answer in answers}) == 1
+
+
+async def test_attempts_at_no_account_or_a_locked_one_are_on_record(
+    anybody: httpx.AsyncClient, admin: psycopg.Connection
+) -> None:
+    operator = somebody(admin, "operator")
+    gone = somebody(admin, "operator")
+    admin.execute("UPDATE mes.person SET deactivated_at = now() WHERE id = %s", (gone.id,))
+    admin.execute("INSERT INTO mes.lockout VALUES (%s, 5, now() + interval '1 h')", (operator.id,))
+    before = {name: metric("kojo_mes_authentications_total", outcome=name) for name in ("unknown", "locked")}
+    for name in ("nobody", "nobody", gone.user_name, operator.user_name, operator.user_name):
+        assert (await login(anybody, name, "x" * 20)).status_code == 401
+    after = {name: metric("kojo_mes_authentications_total", outcome=name) - before[name] for name in before}
+    assert after == {"unknown": 3, "locked": 2}
+    rows = admin.execute(
+        "SELECT actor_id, record_type, record_id, reason, new FROM mes.audit_event"
+        " WHERE action = 'identity:turned-away' ORDER BY id"
+    ).fetchall()
+    names = {row[2] for row in rows[:2]}
+    assert [row[:2] + row[3:] for row in rows] == [
+        ("nobody", "user-name", "unknown user-name", {"address": "127.0.0.1", "untold": 0}),
+        ("nobody", "user-name", "unknown user-name", {"address": "127.0.0.1", "untold": 1}),
+        (operator.id, "person", "the account is locked", {"address": "127.0.0.1", "untold": 0}),
+    ]
+    assert len(names) == 2, "another name is another entry"
+    typed = "nobody"
+    assert names.isdisjoint({typed, sha256(typed.encode()).hexdigest()}), "what was typed may be a password"
+
+
+def test_a_flood_of_names_fills_nothing() -> None:
+    moment = 0.0
+    strangers = Strangers(b"key", lambda: moment)
+    told = [strangers.untold(strangers.ref("user-name", f"n{number}")) for number in range(1000)]
+    assert told == [0] * strangers_module.MOST + [None] * (1000 - strangers_module.MOST)
+    moment = strangers_module.PERIOD
+    assert strangers.untold(strangers.ref("user-name", "n1")) == 1000 - strangers_module.MOST
 
 
 async def test_failures_lock_the_account_and_move_a_metric(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -19,13 +18,14 @@ from kojo_mes.orders.states import OrderState
 from kojo_mes.traceability.states import TABLE as LOT_TABLE
 from kojo_mes.traceability.states import LotState
 
+WHILE, PATIENCE = 0.3, 60.0  # s: for what must not happen, for what must
+
 
 @pytest.fixture(scope="module")
-def ledger(postgres: servers.Postgres, template: str) -> str:
+def ledger(postgres: servers.Postgres, template: str) -> Iterator[str]:
     """One database for all: each test has names of its own."""
-    name = f"test_{uuid.uuid4().hex}"
-    postgres.create(name, template)
-    return name
+    with postgres.database(template) as name:
+        yield name
 
 
 @pytest.fixture
@@ -99,6 +99,34 @@ def test_a_hold_of_a_serial_holds_it_or_else_its_lot(house: Warehouse) -> None:
     assert (house.row(lot)[0], house.row(serial)[0]) == ("released", "on_hold")
     house.hold(lot, house.prefix + "unregistered")
     assert house.row(lot)[0] == "on_hold"
+
+
+def test_a_hold_of_a_line_holds_all_that_the_line_makes_of_the_product(house: Warehouse) -> None:
+    bought, order = house.stock("R"), house.order()
+    target, made, open_lot = house.lot("T", order), house.lot("M", order), house.lot("O", order)
+    house.move("produced", made, 5)
+    house.release(made)
+    hold = house.hold(None)
+    begun = house.lot("B", order)
+    assert [house.row(lot)[0] for lot in (bought, made, open_lot, begun)] == ["released", *["on_hold"] * 3]
+    for kind, into in (("consumed", target), ("shipped", None)):
+        with refused("movement_of_a_usable_lot"):
+            house.move(kind, made, 1, into)
+    house.lift(hold)
+    assert [house.row(lot)[0] for lot in (made, open_lot, begun)] == ["released", "in_process", "in_process"]
+    house.move("shipped", made, 1)
+
+
+def test_a_lot_is_not_released_beside_an_open_nonconformance_of_its_line(house: Warehouse) -> None:
+    lot, bought = house.lot("L", house.order()), house.lot("R", None)
+    house.move("produced", lot, 5)
+    house.move("received", bought, 5)
+    number = house.nonconformance(None)
+    with refused("lot_released_without_open_nonconformances"):
+        house.release(lot)
+    house.release(bought)
+    house.close(number)
+    house.release(lot)
 
 
 def test_a_release_needs_two_signatures_on_this_version(house: Warehouse) -> None:
@@ -328,9 +356,9 @@ def test_a_hold_and_a_shipment_at_once_come_one_after_the_other(
                 [lambda app: house.elsewhere(app).move("shipped", lot, 1)],
             )
             with pytest.raises(TimeoutError):
-                shipment.result(0.3)  # it waits for the hold's outcome
+                shipment.result(WHILE)  # it waits for the hold's outcome
             quality.commit()
-            assert shipment.result(10) == ["movement_of_a_usable_lot"]
+            assert shipment.result(PATIENCE) == ["movement_of_a_usable_lot"]
     assert house.row(lot) == ("on_hold", 10, 0)
 
 
@@ -350,9 +378,9 @@ def test_a_release_and_a_nonconformance_at_once_come_one_after_the_other(
                 [lambda app: house.elsewhere(app).release(lot)],
             )
             with pytest.raises(TimeoutError):
-                release.result(0.3)
+                release.result(WHILE)
             quality.commit()
-            assert release.result(10) == ["lot_released_without_open_nonconformances"]
+            assert release.result(PATIENCE) == ["lot_released_without_open_nonconformances"]
 
 
 def test_an_order_is_not_closed_beside_a_new_lot(postgres: servers.Postgres, ledger: str, house: Warehouse) -> None:
@@ -368,6 +396,6 @@ def test_an_order_is_not_closed_beside_a_new_lot(postgres: servers.Postgres, led
                 [lambda app: app.execute("UPDATE mes.work_order SET state = 'cancelled' WHERE id = %s", (order,))],
             )
             with pytest.raises(TimeoutError):
-                cancelling.result(0.3)
+                cancelling.result(WHILE)
             line.commit()
-            assert cancelling.result(10) == ["work_order_has_no_open_lots"]
+            assert cancelling.result(PATIENCE) == ["work_order_has_no_open_lots"]

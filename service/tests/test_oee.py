@@ -99,7 +99,6 @@ async def test_what_is_missing_is_named_all_at_once(floor: Floor) -> None:
 
 
 async def test_a_shift_that_is_not_over_has_no_figure(floor: Floor) -> None:
-    floor.day = datetime.now(UTC).astimezone(floor.at("00:00").tzinfo).date()
     now = datetime.now(UTC)
     body = {
         "line": LINE,

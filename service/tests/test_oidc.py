@@ -52,7 +52,7 @@ async def departure(browser: httpx.AsyncClient) -> str:
     cookie = answer.headers["Set-Cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=lax" in cookie
-    async with httpx.AsyncClient() as outside:
+    async with httpx.AsyncClient(timeout=60) as outside:
         return (await outside.get(answer.headers["Location"])).headers["Location"]
 
 
@@ -78,6 +78,21 @@ async def test_a_deactivated_person_is_not(
 ) -> None:
     admin.execute("UPDATE mes.person SET deactivated_at = now() WHERE id = %s", (hanako.id,))
     assert (await browser.get(await departure(browser))).status_code == 401
+
+
+async def test_nobody_logs_in_while_a_reset_is_open(
+    browser: httpx.AsyncClient, hanako: Somebody, admin: psycopg.Connection
+) -> None:
+    admin.execute(
+        "INSERT INTO mes.password_reset (token_hash, person_id, created_by, created_at, expires_at)"
+        " VALUES (sha256('x'), %s, 'test', now() - interval '2 h', now() - interval '1 h')",
+        (hanako.id,),
+    )
+    refused = await browser.get(await departure(browser))
+    assert (refused.status_code, refused.json()["type"]) == (401, "urn:kojo:problem:login-refused")
+    assert "reset" in refused.json()["detail"]
+    admin.execute("UPDATE mes.password_reset SET used_at = now()")
+    assert (await browser.get(await departure(browser))).status_code == 200
 
 
 async def test_an_answer_is_good_once_and_in_its_own_browser(browser: httpx.AsyncClient, hanako: Somebody) -> None:

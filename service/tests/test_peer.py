@@ -37,7 +37,7 @@ async def test_the_key_of_a_device_needs_its_certificate(
     own = hashlib.sha256(ssl.PEM_cert_to_DER_cert(files.certificate.read_text())).hexdigest()
     administrator = somebody(admin, "administrator")
     answers = {}
-    async with httpx.AsyncClient(base_url=f"https://127.0.0.1:{port}", verify=context) as client:
+    async with httpx.AsyncClient(base_url=f"https://127.0.0.1:{port}", verify=context, timeout=60) as client:
         for name, fingerprint in (("right", own), ("wrong", "a" * 64)):
             body = {"name": name, "equipment": ["press-1"], "certificate_sha256": fingerprint}
             headers = administrator.headers(app) | key()

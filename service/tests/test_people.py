@@ -14,7 +14,7 @@ import servers
 from conftest import client_of, key, send, stored
 from fastapi import FastAPI
 from people import PASSWORD, Somebody, somebody
-from test_logins import NEW, actions, login
+from test_logins import NEW, actions, login, metric
 
 from kojo_mes.api import create_app
 from kojo_mes.identity.roles import JobRole
@@ -61,6 +61,12 @@ def refuses(admin: psycopg.Connection, statement: str, *values: object) -> str:
     return caught.value.diag.constraint_name or str(caught.value.sqlstate)
 
 
+def denials(admin: psycopg.Connection) -> list[tuple[Any, ...]]:
+    return admin.execute(
+        "SELECT record_type, record_id, new ->> 'wanted' FROM mes.audit_event WHERE action = 'denied' ORDER BY id"
+    ).fetchall()
+
+
 async def test_from_account_to_signature(
     ask: Any, app: FastAPI, client: httpx.AsyncClient, admin: psycopg.Connection, administrator: Somebody
 ) -> None:
@@ -103,6 +109,8 @@ async def test_from_account_to_signature(
 
     where = f"/people/{person}/qualifications/{qualified.json()['id']}/revocation"
     assert (await ask(manager, "POST", where, {"reason": "retraining"})).status_code == 200
+    assert (await ask(manager, "POST", where, {"reason": "twice"})).json()["type"] == "urn:kojo:problem:revoked"
+    assert denials(admin)[-1] == ("qualification", qualified.json()["id"], "revoke")
     assert await obstacle(app, person) == "the person has no valid qualification for the role operator"
     assert {"identity:add", "identity:reset", "identity:password", "identity:prove", "identity:grant"} <= set(
         actions(admin, person)
@@ -165,8 +173,11 @@ async def test_user_names_are_never_used_again(ask: Any, administrator: Somebody
     for path, more in (("roles", {"role": "operator"}), ("deactivation", {"reason": "twice"})):
         answer = await ask(administrator, "POST", f"/people/{person}/{path}", more, 2)
         assert (answer.status_code, answer.json()["type"]) == (409, "urn:kojo:problem:deactivated")
-    denied = admin.execute("SELECT count(*) FROM mes.audit_event WHERE action = 'denied'").fetchone()
-    assert denied == (2,)
+    assert denials(admin) == [
+        ("user-name", "h.suzuki", "add"),
+        ("person", person, "change"),
+        ("person", person, "change"),
+    ]
 
 
 async def test_a_deactivated_person_is_out_at_once(
@@ -189,6 +200,7 @@ async def test_versions_guard_changes(ask: Any, administrator: Somebody, admin: 
     assert (await ask(administrator, "POST", path, body, 1)).status_code == 200
     again = await ask(administrator, "POST", path, body, 2)
     assert (again.status_code, again.json()["type"]) == (409, "urn:kojo:problem:role-held")
+    assert denials(admin) == [("person", operator.id, "grant maintenance")]
     assert (await ask(administrator, "DELETE", f"{path}/maintenance", version=2)).status_code == 200
     assert (await ask(administrator, "DELETE", f"{path}/maintenance", version=3)).status_code == 404
 
@@ -201,6 +213,10 @@ async def test_administrators_have_no_business_and_give_themselves_none(
     assert (own.status_code, own.json()["type"]) == (409, "urn:kojo:problem:denied")
     both = await ask(administrator, "POST", f"/people/{other.id}/roles", {"role": "operator"}, 1)
     assert (both.status_code, both.json()["type"]) == (409, "urn:kojo:problem:conflict")
+    assert denials(admin) == [
+        ("person", administrator.id, "grant operator"),
+        ("constraint", "role_grant_apart", f"POST {API}/people/{other.id}/roles"),
+    ]
     grant = "INSERT INTO mes.role_grant (id, person_id, role, granted_by) VALUES ('x', %s, %s, %s)"
     assert refuses(admin, grant, other.id, "operator", "test") == "role_grant_apart"
     assert refuses(admin, grant, other.id, "auditor", other.id) in {"role_grant_apart", "role_grant_by_another"}
@@ -295,10 +311,27 @@ async def test_a_device_speaks_for_its_own_equipment(
 
 
 async def test_a_device_with_a_certificate_needs_it(
-    ask: Any, client: httpx.AsyncClient, administrator: Somebody, reading: Make
+    ask: Any, client: httpx.AsyncClient, admin: psycopg.Connection, administrator: Somebody, reading: Make
 ) -> None:
     """The listener tells which certificate it verified (tests/test_peer.py); here there is none."""
     body = {"name": "press-1-plc", "equipment": ["press-1"], "certificate_sha256": "a" * 64}
     added = (await ask(administrator, "POST", "/devices", body)).json()
-    answer = await send(client, reading(), **key(), **{"Authorization": f"Bearer {added['key']}"})
-    assert answer.status_code == 401
+    for _ in range(3):
+        answer = await send(client, reading(), **key(), **{"Authorization": f"Bearer {added['key']}"})
+        assert answer.status_code == 401
+    told = "SELECT actor_id, record_type, record_id, new FROM mes.audit_event WHERE action = 'identity:turned-away'"
+    rows = admin.execute(told.encode()).fetchall()
+    assert rows == [(added["id"], "device", added["id"], {"address": "127.0.0.1", "untold": 0})]
+
+
+async def test_a_key_that_no_device_has_is_on_record_without_telling_it(
+    client: httpx.AsyncClient, admin: psycopg.Connection, reading: Make
+) -> None:
+    before = metric("kojo_mes_authentications_total", outcome="unknown")
+    for _ in range(3):
+        answer = await send(client, reading(), **key(), Authorization="Bearer kojo-device.guessed-by-somebody")
+        assert answer.status_code == 401
+    assert metric("kojo_mes_authentications_total", outcome="unknown") == before + 3
+    told = "SELECT actor_id, record_type, reason, new FROM mes.audit_event WHERE action = 'identity:turned-away'"
+    rows = admin.execute(told.encode()).fetchall()
+    assert rows == [("nobody", "device-key", "unknown device-key", {"address": "127.0.0.1", "untold": 0})]

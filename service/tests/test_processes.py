@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import ssl
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,10 +17,8 @@ import psycopg
 import pytest
 from authority import Files, issue
 from conftest import DEVICE_KEY, PLANT_FILE, stored
+from processes import LEAVE_SECONDS, listens, plain_api, process
 from servers import free_port, wait_until
-
-COMMAND = Path(sys.executable).parent / "kojo-mes"
-LEAVE_SECONDS = 60
 
 
 @pytest.fixture(scope="session")
@@ -33,28 +29,6 @@ def plant_files(tmp_path_factory: pytest.TempPathFactory) -> Files:
 @pytest.fixture(scope="session")
 def foreign_files(tmp_path_factory: pytest.TempPathFactory) -> Files:
     return issue(tmp_path_factory.mktemp("foreign"), "foreign")
-
-
-@contextlib.contextmanager
-def process(variables: dict[str, str], *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    started = subprocess.Popen(
-        [COMMAND, *arguments],
-        env={"PATH": os.environ["PATH"], **variables},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        yield started
-    finally:
-        started.kill()
-        started.communicate()
-
-
-def listens(url: str, context: ssl.SSLContext) -> bool:
-    with contextlib.suppress(httpx.TransportError):
-        return httpx.get(f"{url}/health", verify=context).status_code == 200
-    return False
 
 
 def trusting(files: Files, own: Files | None) -> ssl.SSLContext:
@@ -103,20 +77,12 @@ def test_a_listener_takes_only_the_plants_certificates_and_tls_1_3(
             httpx.get(f"{url.replace('https', 'http')}/health")
 
 
-@contextlib.contextmanager
-def plain_api(variables: dict[str, str], port: int) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    url = f"http://127.0.0.1:{port}"
-    with process(variables | {"KOJO_MES_LISTEN_PORT": str(port)}, "api") as started:
-        wait_until(lambda: listens(url, ssl.create_default_context()), "kojo-mes api")
-        yield url, started
-
-
 def test_sigterm_answers_running_requests_and_exits_0(variables: dict[str, str], admin: psycopg.Connection) -> None:
     answers: list[int] = []
     headers = {"Authorization": f"Bearer {DEVICE_KEY}"}
     with plain_api(variables, free_port()) as (url, api):
         asking = threading.Thread(
-            target=lambda: answers.append(httpx.get(f"{url}/api/v1/lines", headers=headers).status_code)
+            target=lambda: answers.append(httpx.get(f"{url}/api/v1/lines", headers=headers, timeout=60).status_code)
         )
         waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND usename = 'kojo_app'"
         with admin.transaction():

@@ -26,7 +26,9 @@ def month(
     variables: dict[str, str], admin: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Path:
     """A month of long ago, as if the plant had run then; settings of the command; keys."""
-    for name, value in (variables | {"KOJO_MES_SEAL_KEY_FILE": str(seal_key(tmp_path))}).items():
+    (tmp_path / "archives").mkdir()
+    more = {"SEAL_KEY_FILE": str(seal_key(tmp_path)), "ARCHIVE_DIRECTORY": str(tmp_path / "archives")}
+    for name, value in (variables | {f"KOJO_MES_{name}": value for name, value in more.items()}).items():
         monkeypatch.setenv(name, value)
     forget(admin)
     for parent, name in (("audit_event", "audit_event_2019_01"), ("reading", "reading_2019_01")):
@@ -125,7 +127,7 @@ def test_before_its_date_not_even_a_checked_month_goes(
     month: Path, admin: psycopg.Connection, capsys: pytest.CaptureFixture[str]
 ) -> None:
     unguarded(admin)
-    admin.execute("UPDATE mes.readings_hold SET until = current_date + 1 WHERE month = '2019-01-01'")
+    admin.execute("UPDATE mes.readings_hold SET until = current_date + 30 WHERE month = '2019-01-01'")
     admin.execute("ALTER TABLE mes.readings_hold ENABLE ALWAYS TRIGGER held")
     assert command("make", "readings", MONTH, month / "archive") == 0
     assert command("restore", month / "archive", *key(month)) == 0

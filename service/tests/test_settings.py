@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import psycopg.conninfo
@@ -10,11 +12,14 @@ import pytest
 import servers
 from authority import seal_key
 from conftest import KEYS, environment
+from oidc_provider import CLIENT, openid_provider
+from test_audit_api import FONTS
 
 from kojo_mes.cli import main
 from kojo_mes.kit.settings import ApiSettings, SettingsError, load, variables
 
 STRONG = "t5Gf0pQm2XzR8kLw"
+FONT = str(next(font for font in FONTS if font.is_file()))
 
 
 @pytest.fixture
@@ -32,6 +37,7 @@ def production(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.Monkey
     monkeypatch.setenv("KOJO_MES_TOKEN_SECRET", STRONG)
     monkeypatch.setenv("KOJO_MES_SEAL_KEY_FILE", str(seal_key(tmp_path)))
     monkeypatch.setenv("KOJO_MES_SEAL_DIRECTORY", str(tmp_path))
+    monkeypatch.setenv("KOJO_MES_ARCHIVE_DIRECTORY", str(tmp_path))
     return monkeypatch
 
 
@@ -98,16 +104,18 @@ def test_outside_development_tls_is_not_optional(production: pytest.MonkeyPatch)
     load(ApiSettings)
 
 
-def test_outside_development_the_audit_trail_is_sealed(production: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("SEAL_KEY_FILE", "SEAL_DIRECTORY"):
-        production.delenv(f"KOJO_MES_{name}")
-    assert set(faults()) == {"KOJO_MES_SEAL_KEY_FILE", "KOJO_MES_SEAL_DIRECTORY"}
+def test_outside_development_the_audit_trail_is_sealed_and_kept(production: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    names = {f"KOJO_MES_{name}" for name in ("SEAL_KEY_FILE", "SEAL_DIRECTORY", "ARCHIVE_DIRECTORY")}
+    for name in names:
+        production.delenv(name)
+    assert set(faults()) == names
     (tmp_path / "no-key").write_text("-----BEGIN NOTHING-----")
-    production.setenv("KOJO_MES_SEAL_KEY_FILE", str(tmp_path / "no-key"))
-    production.setenv("KOJO_MES_SEAL_DIRECTORY", str(tmp_path / "no-key"))
+    for name in names:
+        production.setenv(name, str(tmp_path / "no-key"))
     found = faults()
     assert "is not a private key in PEM" in found["KOJO_MES_SEAL_KEY_FILE"]
     assert "is not a directory" in found["KOJO_MES_SEAL_DIRECTORY"]
+    assert "is not a directory" in found["KOJO_MES_ARCHIVE_DIRECTORY"]
     production.setenv("KOJO_MES_JOURNAL_KEYS", '{"control1": "12"}')
     assert "KOJO_MES_JOURNAL_KEYS → control1" in faults()
 
@@ -123,6 +131,7 @@ def test_check_names_settings_and_connections_in_one_run(
     for name, value in environment(postgres, "nowhere").items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("KOJO_MES_API_KEYS")
+    monkeypatch.setenv("KOJO_MES_PDF_FONT", FONT)
     assert main(["check"]) == 2
     told = capsys.readouterr().err.splitlines()
     assert [line.split(": ")[0] for line in told] == ["KOJO_MES_API_KEYS", "database", "redis"]
@@ -132,10 +141,47 @@ def test_check_names_settings_and_connections_in_one_run(
 def test_check_passes_when_all_is_right(
     variables: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    for process in ("api", "gateway", "migrate"):
-        assert main(["check", process]) == 0, capsys.readouterr().err
+    with openid_provider() as provider:
+        more = {
+            "OIDC_ISSUER": provider.issuer,
+            "OIDC_CLIENT_ID": CLIENT,
+            "OIDC_REDIRECT_URI": "http://plant.test/callback",
+            "PDF_FONT": FONT,
+        }
+        for name, value in (variables | {f"KOJO_MES_{name}": value for name, value in more.items()}).items():
+            monkeypatch.setenv(name, value)
+        for process in ("api", "archive", "gateway", "migrate"):
+            assert main(["check", process]) == 0, capsys.readouterr().err
+
+
+def test_check_asks_for_the_font_and_the_openid_provider_too(
+    variables: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with openid_provider() as provider:
+        broken = {
+            "PDF_FONT": "/nowhere/no-font.ttf",
+            "OIDC_ISSUER": f"{provider.issuer}/",  # the provider calls itself otherwise
+            "OIDC_CLIENT_ID": CLIENT,
+            "OIDC_REDIRECT_URI": "http://plant.test/callback",
+            "SEAL_KEY_FILE": "/nowhere",
+            "ARCHIVE_DIRECTORY": "/nowhere",
+            "JOURNAL_KEYS": '{"ansible": "short"}',
+            "DATABASE_PASSWORD": "wrong",
+        }
+        for name, value in (variables | {f"KOJO_MES_{name}": value for name, value in broken.items()}).items():
+            monkeypatch.setenv(name, value)
+        assert main(["check"]) == 2
+    told = dict(line.split(": ", 1) for line in capsys.readouterr().err.splitlines())
+    assert set(told) == {
+        "KOJO_MES_ARCHIVE_DIRECTORY",
+        "KOJO_MES_JOURNAL_KEYS → ansible",
+        "KOJO_MES_OIDC_ISSUER",
+        "KOJO_MES_PDF_FONT",
+        "KOJO_MES_SEAL_KEY_FILE",
+        "database",
+    }
+    assert f"it calls itself {provider.issuer}" in told["KOJO_MES_OIDC_ISSUER"]
+    assert "no-font.ttf is missing" in told["KOJO_MES_PDF_FONT"]
 
 
 def test_wrong_arguments_are_a_fault_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
@@ -158,3 +204,22 @@ def test_an_openid_provider_is_given_whole_and_by_https(production: pytest.Monke
     assert load(ApiSettings).oidc_client_id == "kojo-mes"
     production.setenv("KOJO_MES_OIDC_ISSUER", "http://login.plant.test")
     assert "https://" in faults()["KOJO_MES_OIDC_ISSUER"]
+
+
+def test_a_process_with_wrong_settings_ends_at_once_and_names_all_faults(production: pytest.MonkeyPatch) -> None:
+    """As systemd starts it. Default secrets are faults, whatever else is."""
+    defaults = {
+        "DATABASE_PASSWORD": "changeme",
+        "REDIS_PASSWORD": "",
+        "SENTINEL_PASSWORD": "redis",
+        "TOKEN_SECRET": "x",
+    }
+    for name, value in defaults.items():
+        production.setenv(f"KOJO_MES_{name}", value)
+    production.setenv("KOJO_MES_LISTEN_PORT", "http")
+    ended = subprocess.run(
+        [sys.executable, "-m", "kojo_mes.cli", "api"], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert ended.returncode == 2
+    named = {line.split(": ")[0] for line in ended.stderr.splitlines()}
+    assert named == {f"KOJO_MES_{name}" for name in (*defaults, "LISTEN_PORT")}

@@ -55,6 +55,7 @@ async def test_an_overlap_is_refused_whole(floor: Floor) -> None:
     await floor.shift("13:00", "15:00")
     problem = await floor.refused(409, floor.leader, "POST", "/shifts/patterns", pattern())
     assert problem["type"] == "urn:kojo:problem:shift-overlap"
+    assert [row[:3] for row in floor.audited("denied")] == [(floor.leader.id, "line", "line-1")]
     assert len(await shifts(floor)) == 1
     assert (await floor.shift("15:00", "16:00"))["version"] == 1, "one may begin where another ends"
     await floor.shift("13:00", "15:00", line="line-2")
@@ -109,8 +110,10 @@ async def test_an_exception_has_a_version_and_a_reason(floor: Floor) -> None:
     cancelled = await floor.done(floor.leader, "POST", f"{path}/cancellation", {"exception": "flood"}, version=2)
     assert (cancelled["cancelled"], cancelled["version"]) == (True, 3)
     await floor.refused(409, floor.leader, "PUT", f"{path}/times", longer, version=3)
-    (denied,) = floor.audited("denied")
-    assert (denied[0], denied[1], denied[2]) == (floor.leader.id, "shift", shift["id"])
+    assert [row[:3] for row in floor.audited("denied")] == [
+        (floor.leader.id, "line", "line-1"),
+        (floor.leader.id, "shift", shift["id"]),
+    ]
     assert [(row[3], row[4]["version"], row[5]["version"]) for row in floor.audited("shifts:move")] == [
         ("late truck", 1, 2)
     ]

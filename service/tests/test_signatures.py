@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,6 +16,8 @@ from desk import GATE_KEY, Desk, desk, desk_of, signature
 from people import PASSWORD, Somebody, somebody
 from psycopg import sql
 
+from kojo_mes.identity import passwords
+from kojo_mes.identity.authority import Directory
 from kojo_mes.kit.ids import new_id
 from kojo_mes.kit.settings import ApiSettings, SettingsError, load
 from kojo_mes.signatures import moment
@@ -125,6 +128,65 @@ async def test_a_wrong_password_signs_nothing_and_counts_towards_the_lockout(des
     assert failures == (1,)
 
 
+async def test_however_many_wrong_passwords_come_at_once_no_more_than_the_limit_are_judged(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged = []
+
+    async def matches(stored: str | None, typed: str) -> bool:
+        judged.append(stored)
+        return False
+
+    monkeypatch.setattr(passwords, "matches", matches)
+    change = await desk.submitted()
+    answers = await asyncio.gather(
+        *(sign(desk, desk.quality, "quality_manager", change, typed=f"wrong {number}") for number in range(30))
+    )
+    kinds = Counter(problem(answer) for answer in answers)
+    assert kinds == {(403, "wrong-password"): 5, (403, "account-locked"): 25}
+    assert len([stored for stored in judged if stored is not None]) == 5
+    assert len(desk.audited("identity:signature-refused", desk.quality.id)) == 5
+    assert len(desk.audited("identity:locked", desk.quality.id)) == 1
+    assert len(desk.audited("denied", desk.quality.id)) == 25
+    monkeypatch.undo()
+    assert problem(await sign(desk, desk.quality, "quality_manager", change)) == (403, "account-locked")
+
+
+async def test_a_right_password_forgives_the_failures_before_though_the_work_is_refused(desk: Desk) -> None:
+    await sign(desk, desk.quality, "quality_manager", typed="wrong")
+    change = await desk.submitted()
+    assert (await sign(desk, desk.quality, "quality_manager", change)).status_code == 200
+    for _ in range(6):
+        body = {"signature": signature(desk.quality, "quality_manager")}
+        present = (await desk.get(f"/changes/{change['id']}")).json()["version"]
+        answer = await desk.send(desk.quality, f"/{change['id']}/approve", body, present)
+        assert answer.status_code == 409, answer.text
+    failures = desk.admin.execute(
+        "SELECT failures FROM mes.lockout WHERE person_id = %s", (desk.quality.id,)
+    ).fetchone()
+    assert failures == (0,)
+
+
+async def test_a_password_that_is_reset_while_it_is_judged_does_not_sign(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = passwords.matches
+
+    async def matches(stored: str | None, typed: str) -> bool:
+        good = await right(stored, typed)
+        desk.admin.execute(
+            "INSERT INTO mes.password_reset (token_hash, person_id, created_by, created_at, expires_at)"
+            " VALUES (%s, %s, 'administrator', now(), now() + interval '1 h') ON CONFLICT DO NOTHING",
+            (b"\0" * 32, desk.quality.id),
+        )
+        return good
+
+    change = await desk.submitted()
+    monkeypatch.setattr(passwords, "matches", matches)
+    answer = await sign(desk, desk.quality, "quality_manager", change)
+    await refused(desk, answer, change, desk.quality, "no password of their own")
+
+
 async def test_a_wrong_password_is_stored_nowhere(desk: Desk) -> None:
     await sign(desk, desk.quality, "quality_manager", typed="canary-of-a-password")
     await sign(desk, desk.quality, "quality_manager")
@@ -148,6 +210,17 @@ async def test_who_has_no_password_of_their_own_does_not_sign(desk: Desk) -> Non
     person = somebody(desk.admin, "quality_manager", password=False)
     answer = await sign(desk, person, "quality_manager", change)
     await refused(desk, answer, change, person, "no password of their own")
+
+
+async def test_a_password_that_is_too_old_does_not_sign(desk: Desk) -> None:
+    """The session is younger: it was begun at an OpenID provider, say."""
+    change = await desk.submitted()
+    old = "UPDATE mes.password SET set_at = now() - CAST(%s AS interval) WHERE person_id = %s"
+    desk.admin.execute(old, ("91 days", desk.quality.id))
+    answer = await sign(desk, desk.quality, "quality_manager", change)
+    await refused(desk, answer, change, desk.quality, "password is too old")
+    desk.admin.execute(old, ("89 days", desk.quality.id))
+    assert (await sign(desk, desk.quality, "quality_manager", change)).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -175,6 +248,7 @@ async def test_a_role_without_a_valid_qualification_does_not_sign(
 
 async def test_who_has_not_acknowledged_is_refused_by_the_act_of_signing_too(desk: Desk) -> None:
     """The session was let in a moment before the policy became another."""
+    desk.app.state.authority = Directory({}, desk.app.state.tokens, seconds=3600)
     change = await desk.submitted()
     body = {"signature": signature(desk.quality, "quality_manager")}
     assert (await desk.get(f"/changes/{change['id']}", desk.quality)).status_code == 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 from kojo_mes.lines.plant import Measurement, Plant, measurement_fault
@@ -43,6 +44,18 @@ def test_it_sends_only_what_the_service_takes(plant: Plant) -> None:
     for moment in play(plant, 7, 300):
         for sensor, value in moment.items():
             assert measurement_fault(Measurement(sensor.split(".")[1]), value) is None
+
+
+def test_a_machine_sends_what_it_has_sensors_for(plant: Plant) -> None:
+    """With a meter energy, with counters that are totals those, which begin at 0 again after their limit."""
+    machine = plant.lines[1].equipment[0].model_copy(update={"energy_meter": True, "counter_limit": 9})
+    line = plant.lines[1].model_copy(update={"equipment": (machine,)})
+    hour = play(plant.model_copy(update={"lines": (line,)}), 7, 3600)
+    assert all(set(moment) == {f"packer-1.{sensor}" for sensor in machine.measurements()} for moment in hour)
+    totals = [moment["packer-1.good_total"] for moment in hour]
+    steps = {(after - before) % 10 for before, after in pairwise(totals)}
+    assert (min(totals), max(totals), steps) == (0, 9, {0, 1})
+    assert 1.5 < sum(moment["packer-1.energy"] for moment in hour) < 12
 
 
 def test_the_spool_keeps_order_over_a_restart(tmp_path: Path) -> None:

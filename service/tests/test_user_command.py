@@ -67,7 +67,7 @@ def test_a_life_of_an_account(admin: psycopg.Connection, capsys: pytest.CaptureF
     assert main(["user", "deactivate", "h.suzuki", "--reason", "left"]) == 0
     assert listed(capsys)["h.suzuki"]["deactivated_at"]
     entries = admin.execute(
-        "SELECT DISTINCT actor_kind, actor_id ~ '^cli:' FROM mes.audit_event WHERE source = 'service'"
+        "SELECT DISTINCT actor_kind, actor_id ~ '^cli:' FROM mes.audit_event WHERE record_type = 'person'"
     ).fetchall()
     assert entries == [("system", True)]
 
@@ -96,6 +96,10 @@ def test_what_is_wrong_is_said(
     admin.execute("UPDATE mes.person SET deactivated_at = now() WHERE user_name = 'gone'")
     assert main(["user", *arguments]) == code
     assert told in capsys.readouterr().err
+    denied = admin.execute(
+        "SELECT new ->> 'wanted' FROM mes.audit_event WHERE action = 'denied' AND reason ~ 'role_grant_apart'"
+    ).fetchall()
+    assert denied == ([("user grant",)] if told == "role_grant_apart" else [])
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,17 @@ import ssl
 from collections.abc import Iterator
 
 import psycopg
+from fpdf import FPDF
 from redis.exceptions import RedisError
 
+from kojo_mes.audit.pages import FontMissing, use_font
+from kojo_mes.identity.oidc import Provider, trust
 from kojo_mes.kit.cache import Cache
+from kojo_mes.kit.problems import Problem
 from kojo_mes.kit.settings import (
     DatabaseSettings,
+    OidcSettings,
+    PaperSettings,
     PlantSettings,
     RedisSettings,
     S,
@@ -34,6 +40,10 @@ def check(kind: type[Settings]) -> list[str]:
         faults += asyncio.run(_redis_faults(redis))
     if issubclass(kind, PlantSettings) and (page := _valid(PlantSettings)):
         faults += _plant_faults(page)
+    if issubclass(kind, PaperSettings) and (paper := _valid(PaperSettings)):
+        faults += _font_faults(paper)
+    if issubclass(kind, OidcSettings) and (oidc := _valid(OidcSettings)) and oidc.oidc_issuer:
+        faults += asyncio.run(_provider_faults(oidc))
     return faults
 
 
@@ -87,6 +97,22 @@ async def _redis_faults(settings: RedisSettings) -> list[str]:
         return [f"redis: {error}"]
     finally:
         await cache.close()
+    return []
+
+
+def _font_faults(settings: PaperSettings) -> Iterator[str]:
+    try:
+        use_font(FPDF(), settings.pdf_font)
+    except FontMissing as error:
+        yield str(error)
+
+
+async def _provider_faults(settings: OidcSettings) -> list[str]:
+    try:
+        await Provider(settings, b"", trust(settings)).discover()
+    except Problem as problem:
+        why = " ".join(str(problem.__cause__).split())
+        return [f"KOJO_MES_OIDC_ISSUER: no OpenID provider answers at {settings.oidc_issuer}: {why}"]
     return []
 
 

@@ -18,6 +18,7 @@ from kojo_mes.kit.exporter import Collect, create_exporter
 from kojo_mes.kit.server import serve
 from kojo_mes.kit.settings import (
     ApiSettings,
+    ArchivistSettings,
     ExporterSettings,
     MigrationSettings,
     Settings,
@@ -52,6 +53,7 @@ EXPORTERS = {
 CHECKED: dict[str, type[Settings]] = {
     "api": ApiSettings,
     "migrate": MigrationSettings,
+    "archive": ArchivistSettings,
     **dict.fromkeys(EXPORTERS, ExporterSettings),
 }
 
@@ -104,7 +106,8 @@ def _api(_options: argparse.Namespace) -> int:
     from kojo_mes.api import create_app
 
     settings = load(ApiSettings)
-    serve(create_app(settings), settings, API_PORT)
+    app = create_app(settings)
+    serve(app, settings, API_PORT, leave=app.state.live.leave)
     return DONE
 
 

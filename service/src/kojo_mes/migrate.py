@@ -13,12 +13,15 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from kojo_mes.audit.repository import make_partitions as make_audit_partitions
+from kojo_mes.kit import console
+from kojo_mes.kit.audit import RecordRef, record_by_command
 from kojo_mes.kit.orm import SCHEMA
 from kojo_mes.kit.settings import MigrationSettings
 from kojo_mes.lines.plant import Plant
 from kojo_mes.lines.repository import synchronise
 from kojo_mes.products.repository import synchronise as synchronise_products
 from kojo_mes.readings.repository import make_partitions
+from kojo_mes.shifts.page_repository import synchronise as synchronise_shifts
 
 HEAD = "head"
 BASE = "base"
@@ -34,7 +37,22 @@ def migrate(settings: MigrationSettings, plant: Plant, target: str = HEAD, *, dr
         changes = _migrate(connection, plant, target, dry_run)
         if dry_run:
             transaction.rollback()
+        elif changes:
+            _record(connection, changes)
     return changes
+
+
+def _record(connection: Connection, changes: list[str]) -> None:
+    """A migration is no change past the service: it is on record, unless it took the trail itself down."""
+    if connection.execute(text("SELECT to_regclass('mes.audit_event')")).scalar_one():
+        ref = RecordRef("schema", SCHEMA)
+        record_by_command(_driver(connection), console.actor(), "schema:migrate", ref, new={"changes": changes})
+
+
+def _driver(connection: Connection) -> psycopg.Connection:
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)
+    return driver
 
 
 def _alone(connection: Connection) -> None:
@@ -63,11 +81,18 @@ def _migrate(connection: Connection, plant: Plant, target: str, dry_run: bool) -
     if wanted != scripts.get_current_head():
         return changes
     if rows := synchronise(connection, plant):
-        changes.append(f"plant: {rows} rows of lines, equipment and sensors")
-    if rows := synchronise_products(connection, plant):
-        changes.append(f"plant: {rows} products and ideal cycle times")
+        changes.append(f"plant: {len(rows)} rows of lines, equipment and sensors")
+    if times := synchronise_products(connection, plant):
+        changes.append(f"plant: {len(times)} products and ideal cycle times")
+    if shifts := synchronise_shifts(connection, plant):
+        changes.append(f"plant: {len(shifts)} shift patterns")
     if made := make_partitions(connection):
         changes.append(f"readings: {made} partitions")
     if made := make_audit_partitions(connection):
         changes.append(f"audit: {made} partitions")
+    for change in rows + times + shifts:
+        ref = RecordRef(change.record, change.id)
+        record_by_command(
+            _driver(connection), console.actor(), "plant:synchronise", ref, old=change.old, new=change.new
+        )
     return changes

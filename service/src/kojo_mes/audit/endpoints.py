@@ -33,14 +33,15 @@ router = APIRouter(
         HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE
     ),
 )
-LARGEST = 2**63 - 1
 READ = Depends(permitted(Permission.AUDIT_READ))
+READ_SEALS = Depends(permitted(Permission.SEALS_READ))
 EXPORT = Depends(permitted(Permission.AUDIT_EXPORT))
 Before = Annotated[tuple[int] | None, Depends(cursor_of(int))]
-Number = Annotated[int, Path(ge=1, lt=2**63)]
+Number = Annotated[int, Path(ge=1, lt=2**63 - 1)]
 ExportId = Annotated[str, Path(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 FileName = Annotated[str, Path(pattern=r"^[a-z.]{1,40}$", examples=["manifest.json", "events.jsonl", "events.pdf"])]
 LINES = {"application/x-ndjson": {"schema": {"type": "string", "description": "audit/records.py: journal line"}}}
+SEAL_LINES = {"application/x-ndjson": {"schema": {"type": "string", "description": "audit/records.py: seal line"}}}
 
 
 def _selection(
@@ -69,7 +70,7 @@ async def events(
 ) -> Page[AuditEvent]:
     """What was done, the newest first: by record, by who, by action, by time. A record's signings are among its own."""
     database: Database = request.app.state.database
-    before = min(cursor[0], LARGEST) if cursor else None
+    before = cursor[0] if cursor else None
     return await database.read(lambda session: service.search(session, selection, before, limit))
 
 
@@ -79,12 +80,26 @@ async def event(request: Request, number: Number) -> AuditEvent:
     return await database.read(lambda session: service.one(session, number))
 
 
-@router.get("/seals", dependencies=[READ])
+@router.get("/seals", dependencies=[READ_SEALS])
 async def seals(request: Request, cursor: Before, limit: Limit = DEFAULT_LIMIT) -> Page[SealOut]:
     """In the order of their numbers."""
     database: Database = request.app.state.database
-    after = min(cursor[0], LARGEST) if cursor else 0
+    after = cursor[0] if cursor else 0
     return await database.read(lambda session: service.seals(session, after, limit))
+
+
+@router.get(
+    "/seals/lines", dependencies=[READ_SEALS], response_class=Response, responses={200: {"content": SEAL_LINES}}
+)
+async def seal_lines(
+    request: Request,
+    after: Annotated[int, Query(ge=0, lt=2**63, description="the number of the last seal that one has")] = 0,
+    limit: Limit = DEFAULT_LIMIT,
+) -> Response:
+    """Seals after a number, in order, as they stand in an export: for a copy of the chain on another host."""
+    database: Database = request.app.state.database
+    lines = await database.read(lambda session: service.seal_lines(session, after, limit))
+    return Response(b"".join(line + b"\n" for line in lines), media_type="application/x-ndjson")
 
 
 @router.post("/exports", status_code=HTTPStatus.ACCEPTED, response_model=Export)

@@ -34,7 +34,7 @@ STORING = 120.0
 async def ask(session: WriteSession, actor: Actor, request: ExportRequest) -> Export:
     export_id = new_id()
     wanted = request.model_dump(by_alias=True)
-    await jobs.add(session, export_id, wanted, actor.name)
+    await jobs.add(session, export_id, wanted, actor)
     await audit.record(session, actor, "audit:export", RecordRef(RECORD, export_id), new=wanted)
     return await one(session, export_id)
 
@@ -81,7 +81,7 @@ async def _make(database: Database, signer: Signer, font: Path, export_id: str) 
                 job.request.format,
                 folder,
                 signer,
-                {"kind": "person", "id": job.id, "name": job.requested_by},
+                {"kind": "person", "id": job.requested_by_id, "name": job.requested_by},
                 font,
                 MOST,
             )

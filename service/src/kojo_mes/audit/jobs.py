@@ -13,15 +13,17 @@ from sqlalchemy import text
 from kojo_mes.audit.schemas import Export
 from kojo_mes.kit.canonical import plain
 from kojo_mes.kit.database import Database, ReadSession, WriteSession
+from kojo_mes.kit.security import Actor
 
 PART = 1024 * 1024
 ABANDONED = timedelta(minutes=15)  # longer than any export takes: its process is gone
 
 ADD = text("""
-    INSERT INTO mes.audit_export (id, request, requested_by) VALUES (:id, CAST(:request AS jsonb), :requested_by)
+    INSERT INTO mes.audit_export (id, request, requested_by, requested_by_id)
+    VALUES (:id, CAST(:request AS jsonb), :requested_by, :requested_by_id)
 """)
 ONE = text("""
-    SELECT id, state, request, requested_by, requested_at, finished_at, events, fault,
+    SELECT id, state, request, requested_by, requested_by_id, requested_at, finished_at, events, fault,
            array(SELECT DISTINCT file FROM mes.audit_export_part WHERE export_id = id ORDER BY file) AS files
     FROM mes.audit_export WHERE id = :id
 """)
@@ -53,9 +55,9 @@ READ_PART = text("""
 """)
 
 
-async def add(session: WriteSession, export_id: str, request: dict[str, Any], requested_by: str) -> None:
-    values = {"id": export_id, "request": json.dumps(plain(request)), "requested_by": requested_by}
-    await session.execute(ADD, values)
+async def add(session: WriteSession, export_id: str, request: dict[str, Any], actor: Actor) -> None:
+    who = {"requested_by": actor.name, "requested_by_id": actor.id}
+    await session.execute(ADD, {"id": export_id, "request": json.dumps(plain(request)), **who})
 
 
 async def one(session: ReadSession, export_id: str) -> Export | None:

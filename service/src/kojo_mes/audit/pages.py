@@ -35,6 +35,18 @@ class FontMissing(Exception):
     """KOJO_MES_PDF_FONT is not a font that this can write with."""
 
 
+def use_font(pdf: FPDF, font: Path) -> None:
+    """As "plant". FontMissing."""
+    if not font.is_file():
+        raise FontMissing(
+            f"KOJO_MES_PDF_FONT: {font} is missing; install fonts-ipafont-gothic, or name a TrueType font"
+        )
+    try:
+        pdf.add_font("plant", fname=font)
+    except (FPDFException, ValueError, KeyError, OSError) as error:
+        raise FontMissing(f"KOJO_MES_PDF_FONT: {font} is no font that a PDF can be written with: {error}") from error
+
+
 class CsvPages:
     """RFC 4180, UTF-8 with its mark; signatures come in signatures.jsonl."""
 
@@ -58,19 +70,10 @@ class PdfPages:
     MOST = 5000  # a page a dozen events: nobody reads more, and composing them takes a process's time
 
     def __init__(self, path: Path, font: Path, selection: dict[str, Any]) -> None:
-        if not font.is_file():
-            raise FontMissing(
-                f"KOJO_MES_PDF_FONT: {font} is missing; install fonts-ipafont-gothic, or name a TrueType font"
-            )
         self._path = path
         self._rows: list[tuple[str, ...]] = []
         self._pdf = _Page(orientation="landscape", format="A4")
-        try:
-            self._pdf.add_font("plant", fname=font)
-        except (FPDFException, ValueError, KeyError, OSError) as error:
-            raise FontMissing(
-                f"KOJO_MES_PDF_FONT: {font} is no font that a PDF can be written with: {error}"
-            ) from error
+        use_font(self._pdf, font)
         self._pdf.set_font("plant", size=8)
         self._pdf.add_page()
         self._heading("Audit trail · 監査証跡", 14)

@@ -106,7 +106,8 @@ class Export(BaseModel):
     id: str = Field(examples=["0190a6f2-5d1c-7cc1-a7f0-3b1f5a9c2d10"])
     state: ExportState
     request: ExportRequest
-    requested_by: str
+    requested_by: str = Field(description="name, as it was then", examples=["工場 花子"])
+    requested_by_id: str | None = Field(description="of the person; null when it was asked for before ids were kept")
     requested_at: AwareDatetime
     finished_at: AwareDatetime | None
     events: int | None

@@ -40,6 +40,8 @@ SEAL_AGE = Gauge(
     "audit_seal_age_seconds", "Since the last seal; a heartbeat makes one every 60 s when nothing else does"
 )
 SEALED = Counter("audit_sealed_entries_total", "Audit rows that this process sealed, by who wrote them", ["source"])
+for _source in ("service", "database", "journal"):
+    SEALED.labels(_source)  # an increase is seen only in a series that was there before
 SEAL_FAILURES = Counter("audit_seal_failures_total", "Attempts to seal, or to write seals to the file, that failed")
 CHAIN_BROKEN = Gauge(
     "audit_seal_chain_broken", "1 when the database's seals don't continue the file's: one of the two was altered"

@@ -43,6 +43,10 @@ async def seals(session: ReadSession, after: int, limit: int) -> Page[SealOut]:
     return page_of(rows, limit, _seal, lambda seal: (seal.number,))
 
 
+async def seal_lines(session: ReadSession, after: int, limit: int) -> list[bytes]:
+    return [seal.line() for seal in await repository.seals_after(session, after, limit)]
+
+
 def _shown(event: Event) -> AuditEvent:
     return AuditEvent.model_validate(event.values())
 

@@ -9,6 +9,7 @@ from kojo_mes.identity import attempts, passwords, policy, repository
 from kojo_mes.identity.models import Person
 from kojo_mes.identity.schemas import Done
 from kojo_mes.identity.sessions import acting, authenticated
+from kojo_mes.identity.strangers import Caller
 from kojo_mes.identity.tokens import digest
 from kojo_mes.kit import audit
 from kojo_mes.kit.audit import RecordRef
@@ -48,9 +49,9 @@ async def set_by_token(database: Database, token: str, new: str) -> Done:
     return Done()
 
 
-async def change(database: Database, user_name: str, password: str, new: str) -> Done:
+async def change(caller: Caller, user_name: str, password: str, new: str) -> Done:
     """By the present password, which may be too old to log in with."""
-    account = await authenticated(database, user_name, password)
+    account = await authenticated(caller, user_name, password)
     person = account.person
     if new == password:
         raise _unacceptable("is the present one")
@@ -59,7 +60,7 @@ async def change(database: Database, user_name: str, password: str, new: str) ->
     async def work(session: WriteSession) -> None:
         await _replace(session, person, hashed, datetime.now(UTC), "changed by the person")
 
-    await database.write(work, repeatable=True)
+    await caller.database.write(work, repeatable=True)
     return Done()
 
 

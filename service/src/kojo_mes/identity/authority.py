@@ -11,6 +11,7 @@ from kojo_mes.identity import policy, repository
 from kojo_mes.identity.matrix import ALLOWED, MACHINES, QUALIFIED
 from kojo_mes.identity.recent import Recent
 from kojo_mes.identity.roles import JobRole
+from kojo_mes.identity.strangers import Caller
 from kojo_mes.identity.tokens import AccessTokens, digest
 from kojo_mes.kit import audit
 from kojo_mes.kit.audit import RecordRef
@@ -34,10 +35,11 @@ class Standing:
 class Directory:
     """Implements kit.security.Authority."""
 
-    def __init__(self, keys: dict[str, ApiKey], tokens: AccessTokens) -> None:
+    def __init__(self, keys: dict[str, ApiKey], tokens: AccessTokens, seconds: float = 1.0) -> None:
+        """`seconds`: for so long what was looked up of a holder holds."""
         self._keys = KeyRing(keys)
         self._tokens = tokens
-        self._recent: Recent[Standing | None] = Recent()
+        self._recent: Recent[Standing | None] = Recent(seconds)
 
     async def actor(self, request: Request, credential: str) -> Actor | None:
         if holder := self._keys.holder(credential):
@@ -59,9 +61,14 @@ class Directory:
             return Standing(device.id, device.name, roles, device.certificate_sha256) if device else None
 
         known = await self._recent.get(key_hash, look_up)
-        if known is None or known.certificate_sha256 not in (None, peer_certificate(request)):
+        if known is None:
+            await Caller.of(request, request_id()).unknown("device-key", key_hash.hex())
             return None
-        return Actor("device", known.id, known.name, known.roles, request_id())
+        actor = Actor("device", known.id, known.name, known.roles, request_id())
+        if known.certificate_sha256 not in (None, peer_certificate(request)):
+            await Caller.of(request, request_id()).without_certificate(actor)
+            return None
+        return actor
 
     async def _person(self, database: Database, session_id: str) -> Actor | None:
         async def look_up() -> Standing | None:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import getpass
-import os
-import socket
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -20,12 +17,12 @@ from kojo_mes.identity import people, repository
 from kojo_mes.identity.models import Person
 from kojo_mes.identity.roles import JobRole
 from kojo_mes.identity.schemas import PersonIn, PersonOut, QualificationIn, Reason
+from kojo_mes.kit import console
 from kojo_mes.kit.database import Database, DatabaseUnavailable, ReadSession, WriteSession
-from kojo_mes.kit.ids import new_id
 from kojo_mes.kit.problems import Problem
 from kojo_mes.kit.security import Actor
 from kojo_mes.kit.settings import AccountSettings, load
-from kojo_mes.kit.writes import Denied, conflict, record_denial
+from kojo_mes.kit.writes import conflict, record_denial
 
 DONE, FAILED, WRONG_ARGUMENTS, NO_SUCH, REFUSED = 0, 1, 2, 4, 5
 A_PAGE = 1000
@@ -46,17 +43,17 @@ def run(options: argparse.Namespace) -> int:
 
 async def _run(options: argparse.Namespace, settings: AccountSettings) -> int:
     database = Database(settings)
-    actor = _actor()
+    actor = console.actor()
     try:
         await VERBS[options.verb](options, database, actor)
     except IntegrityError as error:
-        problem = conflict(error)
-        if not isinstance(problem, Problem):
+        broken = conflict(error, f"user {options.verb}")
+        if not isinstance(broken, Problem):
             raise
-        return _refused(problem)
+        await record_denial(database, actor, broken)
+        return _refused(broken)
     except Problem as problem:
-        if isinstance(problem, Denied):
-            await record_denial(database, actor, problem)
+        await record_denial(database, actor, problem)
         return _refused(problem)
     finally:
         await database.close()
@@ -69,12 +66,6 @@ def _refused(problem: Problem) -> int:
     told = ". ".join([document.title, *filter(None, [document.detail]), *faults])
     print(f"kojo-mes user: {told}", file=sys.stderr)
     return NO_SUCH if document.status == HTTPStatus.NOT_FOUND else REFUSED
-
-
-def _actor() -> Actor:
-    """Whoever is logged in on the host, also behind sudo."""
-    user = os.environ.get("SUDO_USER") or getpass.getuser()
-    return Actor("system", f"cli:{user}", f"{user}@{socket.gethostname()}", frozenset(), new_id())
 
 
 async def _add(options: argparse.Namespace, database: Database, actor: Actor) -> None:

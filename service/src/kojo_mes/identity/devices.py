@@ -8,7 +8,7 @@ from kojo_mes.identity import repository
 from kojo_mes.identity.authority import DEVICE_KEY
 from kojo_mes.identity.models import Device
 from kojo_mes.identity.people import not_found
-from kojo_mes.identity.schemas import DeviceIn, DeviceKey, DeviceOut
+from kojo_mes.identity.schemas import DeviceIn, DeviceKey, DeviceOut, SkewIn
 from kojo_mes.identity.tokens import digest, new_secret
 from kojo_mes.kit import audit
 from kojo_mes.kit.audit import RecordRef
@@ -74,6 +74,17 @@ async def bind(session: WriteSession, actor: Actor, device_id: str, given: int, 
     return await show(session, device_id)
 
 
+async def tune(session: WriteSession, actor: Actor, device_id: str, given: int, new: SkewIn) -> DeviceOut:
+    """How far its clock may be off, from its next batch on."""
+    device = await _changed(session, device_id, given)
+    old = _skew(device)
+    device.skew_policy, device.skew_ahead, device.skew_behind = new.policy, new.ahead, new.behind
+    await session.flush()
+    ref = RecordRef("device", device_id, device.version)
+    await audit.record(session, actor, "device:tune", ref, old=old, new=_skew(device), reason=new.reason)
+    return await show(session, device_id)
+
+
 async def new_key(session: WriteSession, actor: Actor, device_id: str, given: int) -> DeviceKey:
     """The old key ends at once."""
     device = await _changed(session, device_id, given)
@@ -94,6 +105,14 @@ async def deactivate(session: WriteSession, actor: Actor, device_id: str, given:
     new = {"deactivated_at": device.deactivated_at}
     await audit.record(session, actor, "device:deactivate", ref, new=new, reason=reason)
     return await show(session, device_id)
+
+
+def _skew(device: Device) -> dict[str, str | float | None]:
+    return {
+        "skew_policy": device.skew_policy,
+        "skew_ahead": device.skew_ahead,
+        "skew_behind": device.skew_behind,
+    }
 
 
 async def _known(session: ReadSession, equipment: list[str]) -> None:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Cookie, Depends, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from kojo_mes.identity import accounts, devices, oidc, people, policy, sessions
+from kojo_mes.identity.authority import request_id
 from kojo_mes.identity.roles import JobRole
 from kojo_mes.identity.schemas import (
     AcknowledgementIn,
@@ -27,18 +28,20 @@ from kojo_mes.identity.schemas import (
     ProofIn,
     QualificationIn,
     QualificationOut,
-    Qualifications,
     Reason,
     Refresh,
     ResetOut,
     RoleIn,
+    SkewIn,
     Tokens,
 )
+from kojo_mes.identity.strangers import Caller
 from kojo_mes.kit.database import Database
 from kojo_mes.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page
 from kojo_mes.kit.problems import Problem, responses
 from kojo_mes.kit.security import Actor, Permission, authenticated, permitted
 from kojo_mes.kit.settings import Environment
+from kojo_mes.kit.throttle import by_address
 from kojo_mes.kit.versions import IfMatch, etag
 from kojo_mes.kit.writes import Write, writing, writing_own
 
@@ -65,8 +68,10 @@ Granter = Annotated[Write, Depends(writing(Permission.ROLES_GRANT))]
 Prover = Annotated[Write, Depends(writing(Permission.IDENTITY_PROVE))]
 Qualifier = Annotated[Write, Depends(writing(Permission.QUALIFICATIONS_KEEP))]
 DeviceKeeper = Annotated[Write, Depends(writing(Permission.DEVICES_KEEP))]
+DeviceTuner = Annotated[Write, Depends(writing(Permission.DEVICES_TUNE))]
 PEOPLE_READER = Depends(permitted(Permission.PEOPLE_READ))
 DEVICES_READER = Depends(permitted(Permission.DEVICES_READ))
+BY_ADDRESS = [Depends(by_address)]
 OFF = responses(HTTPStatus.NOT_FOUND)
 OIDC_PATH, OIDC_COOKIE = "/api/v1/identity/oidc", "kojo-mes-oidc"
 NO_STORE = {"Cache-Control": "no-store"}
@@ -77,6 +82,10 @@ def _database(request: Request) -> Database:
     return database
 
 
+def _caller(request: Request) -> Caller:
+    return Caller.of(request, request_id())
+
+
 def _provider(request: Request) -> oidc.Provider:
     provider: oidc.Provider | None = request.app.state.provider
     if provider is None:
@@ -84,17 +93,17 @@ def _provider(request: Request) -> oidc.Provider:
     return provider
 
 
-@router.post("/sessions")
+@router.post("/sessions", dependencies=BY_ADDRESS)
 async def login(request: Request, response: Response, body: Login) -> Tokens:
     """By user name and password. Failures are counted; too many lock the account for some minutes."""
     response.headers.update(NO_STORE)
     state = request.app.state
     return await sessions.login(
-        _database(request), state.settings, state.tokens, body.user_name, body.password.get_secret_value()
+        _caller(request), state.settings, state.tokens, body.user_name, body.password.get_secret_value()
     )
 
 
-@router.post("/sessions/refresh")
+@router.post("/sessions/refresh", dependencies=BY_ADDRESS)
 async def refresh(request: Request, response: Response, body: Refresh) -> Tokens:
     """The next pair of tokens. Each refresh token is good once; used again, it ends its session."""
     response.headers.update(NO_STORE)
@@ -104,7 +113,7 @@ async def refresh(request: Request, response: Response, body: Refresh) -> Tokens
     )
 
 
-@router.post("/passwords")
+@router.post("/passwords", dependencies=BY_ADDRESS)
 async def set_password(request: Request, body: PasswordSetting) -> Done:
     """The person's own choice, by the one-time token of a reset."""
     return await accounts.set_by_token(
@@ -112,18 +121,18 @@ async def set_password(request: Request, body: PasswordSetting) -> Done:
     )
 
 
-@router.post("/passwords/change")
+@router.post("/passwords/change", dependencies=BY_ADDRESS)
 async def change_password(request: Request, body: PasswordChange) -> Done:
     """By the present password, also when that is too old to log in with. Ends the person's sessions."""
     return await accounts.change(
-        _database(request),
+        _caller(request),
         body.user_name,
         body.password.get_secret_value(),
         body.new_password.get_secret_value(),
     )
 
 
-@router.get("/oidc/login", status_code=303, response_class=RedirectResponse, responses=OFF)
+@router.get("/oidc/login", status_code=303, response_class=RedirectResponse, responses=OFF, dependencies=BY_ADDRESS)
 async def oidc_login(request: Request) -> RedirectResponse:
     """To the OpenID provider."""
     departure = await _provider(request).departure()
@@ -140,7 +149,7 @@ async def oidc_login(request: Request) -> RedirectResponse:
     return response
 
 
-@router.get("/oidc/callback", responses=OFF)
+@router.get("/oidc/callback", responses=OFF, dependencies=BY_ADDRESS)
 async def oidc_callback(
     request: Request,
     response: Response,
@@ -249,8 +258,10 @@ async def prove_identity(write: Prover, person_id: Id, body: ProofIn) -> Respons
 @router.get(
     "/people/{person_id}/qualifications", dependencies=[PEOPLE_READER], responses=responses(HTTPStatus.NOT_FOUND)
 )
-async def list_qualifications(request: Request, person_id: Id) -> Qualifications:
-    return await _database(request).read(lambda session: people.qualifications(session, person_id))
+async def list_qualifications(
+    request: Request, person_id: Id, cursor: Cursor, limit: Limit = DEFAULT_LIMIT
+) -> Page[QualificationOut]:
+    return await _database(request).read(lambda session: people.qualifications(session, person_id, cursor, limit))
 
 
 @router.post("/people/{person_id}/qualifications", response_model=QualificationOut, status_code=201, responses=OF_ONE)
@@ -296,6 +307,12 @@ async def show_device(request: Request, response: Response, device_id: Id) -> De
 async def bind_device(write: DeviceKeeper, device_id: Id, version: IfMatch, body: DeviceIn) -> Response:
     """Binds it to other equipment or another client certificate."""
     return await write.run(lambda session: devices.bind(session, write.actor, device_id, version, body))
+
+
+@router.put("/devices/{device_id}/skew", response_model=DeviceOut, responses=CHANGE)
+async def tune_device(write: DeviceTuner, device_id: Id, version: IfMatch, body: SkewIn) -> Response:
+    """How far its clock may be off, and whether its readings beyond that are refused or flagged."""
+    return await write.run(lambda session: devices.tune(session, write.actor, device_id, version, body))
 
 
 @router.post("/devices/{device_id}/keys", response_model=DeviceKey, status_code=201, responses=CHANGE)

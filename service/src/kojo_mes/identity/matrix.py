@@ -30,10 +30,12 @@ OPERATIONS: dict[Permission, frozenset[JobRole]] = {
     Permission.QUALIFICATIONS_KEEP: frozenset({QUALITY, MANUFACTURING}),
     Permission.DEVICES_READ: frozenset({MAINTENANCE, DEVOPS, AUDITOR, ADMINISTRATOR}),
     Permission.DEVICES_KEEP: frozenset({ADMINISTRATOR}),
+    Permission.DEVICES_TUNE: frozenset({MAINTENANCE}),  # which readings are taken is the plant's business
     # lines and readings
     Permission.LINES_READ: EVERYBODY,
     Permission.READINGS_READ: EVERYBODY,
     Permission.READINGS_SEND: frozenset(),  # machines only
+    Permission.LIVE_READ: EVERYBODY,
     # performance: calendar, states, counts, OEE
     Permission.PRODUCTS_READ: EVERYBODY,
     Permission.PRODUCTS_DEFINE: frozenset({MANUFACTURING}),
@@ -52,6 +54,8 @@ OPERATIONS: dict[Permission, frozenset[JobRole]] = {
     Permission.AUDIT_READ: frozenset({QUALITY, MANUFACTURING, DEVOPS, AUDITOR}),
     Permission.AUDIT_EXPORT: frozenset({QUALITY, AUDITOR}),
     Permission.AUDIT_IMPORT: frozenset(),  # the control node's journal
+    Permission.SEALS_READ: frozenset({QUALITY, MANUFACTURING, DEVOPS, AUDITOR}),
+    Permission.ARCHIVES_READ: frozenset({QUALITY, AUDITOR}),
     # signatures and changes
     Permission.SIGNATURES_READ: EVERYBODY,
     Permission.CHANGES_READ: EVERYBODY,
@@ -112,4 +116,5 @@ MACHINES: dict[Role, frozenset[Permission]] = {
     Role.OPERATOR: frozenset({Permission.LINES_READ, Permission.READINGS_READ}),
     Role.JOURNAL: frozenset({Permission.AUDIT_IMPORT}),
     Role.GATE: frozenset({Permission.CHANGES_AUTHORISATION, Permission.CHANGES_USE}),
+    Role.ESCROW: frozenset({Permission.SEALS_READ, Permission.ARCHIVES_READ}),
 }

@@ -140,6 +140,9 @@ class Device(Base):
     created_at: Mapped[datetime] = mapped_column(Time)
     deactivated_at: Mapped[datetime | None] = mapped_column(Time)
     version: Mapped[int] = mapped_column(default=1)
+    skew_policy: Mapped[str | None]
+    skew_ahead: Mapped[float | None]
+    skew_behind: Mapped[float | None]
 
 
 class DeviceEquipment(Base):

@@ -62,6 +62,10 @@ class Provider:
         self._metadata: Metadata | None = None
         self._keys: jwt.PyJWKClient | None = None
 
+    async def discover(self) -> None:
+        """Problem when the provider doesn't tell what is needed of it; its cause says why."""
+        await self._discovered()
+
     async def departure(self) -> Departure:
         metadata = await self._discovered()
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
@@ -151,7 +155,7 @@ class Provider:
                 raise unavailable("The OpenID provider") from error
             if metadata.issuer != issuer:  # Discovery, clause 4.3
                 log.error("oidc_issuer_differs", expected=issuer, found=metadata.issuer)
-                raise unavailable("The OpenID provider")
+                raise unavailable("The OpenID provider") from ValueError(f"it calls itself {metadata.issuer}")
             self._metadata = metadata
         return self._metadata
 
@@ -171,6 +175,8 @@ async def login(database: Database, rules: IdentitySettings, tokens: AccessToken
         person = await repository.person_of_subject(session, subject)
         if person is None or person.deactivated_at is not None:
             return None
+        if await repository.has_open_reset(session, person.id):
+            raise _refused("the password was reset; set one of your own with the token that you were given")
         return await open_session(session, rules, person, "oidc")
 
     opened = await database.write(work, repeatable=True)

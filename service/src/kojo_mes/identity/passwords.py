@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 
 from argon2 import PasswordHasher
@@ -71,6 +72,11 @@ def place() -> Iterator[None]:
         yield
     finally:
         _waiting -= 1
+
+
+def is_expired(set_at: datetime, age: float) -> bool:
+    """Is it to be changed, `age` seconds after it was set?"""
+    return set_at + timedelta(seconds=age) <= datetime.now(UTC)
 
 
 def is_outdated(stored: str) -> bool:

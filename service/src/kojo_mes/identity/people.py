@@ -20,7 +20,6 @@ from kojo_mes.identity.schemas import (
     ProofIn,
     QualificationIn,
     QualificationOut,
-    Qualifications,
     ResetOut,
     RoleHeld,
 )
@@ -91,7 +90,7 @@ async def grant(session: WriteSession, actor: Actor, person_id: str, given: int 
     if person.id == actor.id:
         raise _denied(person, f"grant {role}", "Nobody grants a role to themselves")
     if await repository.held_grant(session, person_id, role):
-        raise Problem(HTTPStatus.CONFLICT, "role-held", f"{person.user_name} holds the role {role} already")
+        raise _denied(person, f"grant {role}", f"{person.user_name} holds the role {role} already", "role-held")
     now = datetime.now(UTC)
     held = RoleGrant(id=new_id(), person_id=person_id, role=role, granted_by=actor.id, granted_at=now)
     session.add(held)
@@ -141,8 +140,8 @@ async def prove(session: WriteSession, actor: Actor, person_id: str, proof: Proo
     if person.id == actor.id:
         raise _denied(person, "prove", "Nobody proves their own identity")
     if await repository.password(session, person_id) is None:
-        raise Problem(
-            HTTPStatus.CONFLICT, "no-password", "The person has to set a password first", "Then prove who set it."
+        raise _denied(
+            person, "prove", "The person has to set a password first", "no-password", "Then prove who set it."
         )
     row = IdentityProof(
         id=new_id(), person_id=person_id, proved_by=actor.id, proved_at=datetime.now(UTC), **proof.model_dump()
@@ -176,11 +175,11 @@ async def qualify(session: WriteSession, actor: Actor, person_id: str, new: Qual
     return QualificationOut.model_validate(row)
 
 
-async def qualifications(session: ReadSession, person_id: str) -> Qualifications:
+async def qualifications(session: ReadSession, person_id: str, after: str | None, limit: int) -> Page[QualificationOut]:
     if await repository.person(session, person_id) is None:
         raise not_found("person", person_id)
-    rows = await repository.qualifications(session, person_id)
-    return Qualifications(items=[QualificationOut.model_validate(row) for row in rows])
+    rows = await repository.qualifications(session, person_id, after, limit + 1)
+    return page_of(rows, limit, QualificationOut.model_validate, lambda row: (row.id,))
 
 
 async def disqualify(
@@ -191,7 +190,8 @@ async def disqualify(
     if row is None or row.person_id != person_id:
         raise not_found("qualification", qualification_id)
     if row.revoked_at is not None:
-        raise Problem(HTTPStatus.CONFLICT, "revoked", "The qualification is revoked already")
+        ref = RecordRef("qualification", row.id)
+        raise Denied(ref, "revoke", "The qualification is revoked already", kind="revoked")
     row.revoked_at, row.revoked_by = datetime.now(UTC), actor.id
     await session.flush()
     ref = RecordRef("qualification", row.id)
@@ -213,7 +213,7 @@ async def _active(session: WriteSession, person_id: str) -> Person:
     if person is None:
         raise not_found("person", person_id)
     if person.deactivated_at is not None:
-        raise _denied(person, "change", f"{person.user_name} is deactivated", kind="deactivated")
+        raise _denied(person, "change", f"{person.user_name} is deactivated", "deactivated")
     return person
 
 
@@ -252,20 +252,17 @@ async def _reset(session: WriteSession, actor: Actor, person: Person, now: datet
     return ResetOut(person=person.id, reset_token=secret, expires_at=expires_at)
 
 
-def _denied(person: Person, wanted: str, title: str, kind: str = "denied") -> Denied:
-    return Denied(RecordRef("person", person.id), wanted, title, kind=kind)
+def _denied(person: Person, wanted: str, title: str, kind: str = "denied", detail: str | None = None) -> Denied:
+    return Denied(RecordRef("person", person.id), wanted, title, detail, kind=kind)
 
 
 def _taken(error: IntegrityError, new: PersonIn) -> Exception:
     cause = driver_error(error)
     constraint = cause.diag.constraint_name if cause else None
+    ref = RecordRef("user-name", new.user_name)
     if constraint == "person_user_name_key":
-        return Problem(
-            HTTPStatus.CONFLICT,
-            "user-name-taken",
-            f"The user name {new.user_name} is or was another person's",
-            "User names are never used again. Choose another one.",
-        )
+        title = f"The user name {new.user_name} is or was another person's"
+        return Denied(ref, "add", title, "User names are never used again. Choose another one.", kind="user-name-taken")
     if constraint == "person_oidc_subject_key":
-        return Problem(HTTPStatus.CONFLICT, "subject-taken", "The OpenID subject is another person's")
+        return Denied(ref, "add", "The OpenID subject is another person's", kind="subject-taken")
     return error

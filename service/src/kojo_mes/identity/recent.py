@@ -11,7 +11,7 @@ MOST = 10_000
 
 
 class Recent(Generic[T]):
-    def __init__(self, seconds: float = 1.0) -> None:
+    def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._known: dict[object, tuple[float, T]] = {}
 

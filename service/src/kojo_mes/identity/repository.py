@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import ColumnElement, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from kojo_mes.identity.models import (
@@ -71,7 +71,7 @@ ACKNOWLEDGE = text("""
 ACKNOWLEDGED = text("SELECT EXISTS (SELECT FROM mes.acknowledgement WHERE person_id = :person AND policy = :policy)")
 
 DEVICES = text("""
-    SELECT id, name, certificate_sha256, key_set_at, deactivated_at, version,
+    SELECT id, name, certificate_sha256, key_set_at, deactivated_at, version, skew_policy, skew_ahead, skew_behind,
            ARRAY(SELECT equipment_id FROM mes.device_equipment WHERE device_id = device.id ORDER BY equipment_id)
                AS equipment
     FROM mes.device
@@ -102,10 +102,18 @@ def _open_reset_of(person_id: Any) -> Any:
 
 
 async def account(session: ReadSession, user_name: str) -> Account | None:
+    return await _account(session, Person.user_name == user_name)
+
+
+async def account_of(session: ReadSession, person_id: str) -> Account | None:
+    return await _account(session, Person.id == person_id)
+
+
+async def _account(session: ReadSession, which: ColumnElement[bool]) -> Account | None:
     query = (
         select(Person, Password.hash, Password.set_at)
         .outerjoin(Password, (Password.person_id == Person.id) & ~_open_reset_of(Person.id).exists())
-        .where(Person.user_name == user_name)
+        .where(which)
     )
     row = (await session.execute(query)).one_or_none()
     return Account(*row) if row else None
@@ -147,9 +155,11 @@ async def held_grant(session: ReadSession, person_id: str, role: str) -> RoleGra
     return (await session.scalars(query)).one_or_none()
 
 
-async def qualifications(session: ReadSession, person_id: str) -> Sequence[Qualification]:
-    query = select(Qualification).where(Qualification.person_id == person_id).order_by(Qualification.id)
-    return (await session.scalars(query)).all()
+async def qualifications(
+    session: ReadSession, person_id: str, after: str | None, limit: int
+) -> Sequence[Qualification]:
+    query = select(Qualification).where(Qualification.person_id == person_id).order_by(Qualification.id).limit(limit)
+    return (await session.scalars(query if after is None else query.where(Qualification.id > after))).all()
 
 
 async def password(session: ReadSession, person_id: str) -> Password | None:
@@ -180,6 +190,11 @@ async def lockout(session: WriteSession, person_id: str) -> Lockout:
 async def open_reset(session: WriteSession, token_hash: bytes) -> PasswordReset | None:
     query = select(PasswordReset).where(PasswordReset.token_hash == token_hash).with_for_update()
     return (await session.scalars(query)).one_or_none()
+
+
+async def has_open_reset(session: ReadSession, person_id: str) -> bool:
+    """Until it is used, also when it is too old to be."""
+    return (await session.execute(_open_reset_of(person_id))).first() is not None
 
 
 async def void_resets(session: WriteSession, person_id: str, now: datetime) -> None:
@@ -280,9 +295,3 @@ async def bind(session: WriteSession, device_id: str, equipment: Iterable[str]) 
     await session.execute(delete(DeviceEquipment).where(DeviceEquipment.device_id == device_id))
     rows = [{"device_id": device_id, "equipment_id": item} for item in sorted(set(equipment))]
     await session.execute(insert(DeviceEquipment), rows)
-
-
-async def equipment_of(session: ReadSession, device_id: str) -> frozenset[str] | None:
-    """None when there is no such device."""
-    rows = await devices(session, device_id=device_id)
-    return frozenset(rows[0].equipment) if rows else None

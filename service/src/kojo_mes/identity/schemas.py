@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
 
 from kojo_mes.identity.roles import JobRole
 from kojo_mes.kit.fields import Text, Time, Words
+from kojo_mes.kit.settings import SkewPolicy
 
 # letters, digits, punctuation and inner spaces; no control characters
 PRINTED = r"^[^\x00-\x20\x7f]([^\x00-\x1f\x7f]*[^\x00-\x20\x7f])?$"
@@ -155,10 +156,6 @@ class QualificationOut(FromRow):
     revoked_at: AwareDatetime | None = None
 
 
-class Qualifications(BaseModel):
-    items: list[QualificationOut]
-
-
 class Done(BaseModel):
     done: bool = True
 
@@ -174,11 +171,32 @@ class DeviceIn(In):
     ) = None
 
 
+class SkewIn(In):
+    """What is left out or null is as the plant's settings say."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"policy": "flag", "ahead": 5, "behind": 600, "reason": "sends at once"}]},
+    )
+
+    policy: SkewPolicy | None = Field(default=None, description="what becomes of readings beyond it")
+    ahead: Annotated[float, Field(strict=True, ge=0, le=3600)] | None = Field(
+        default=None, description="seconds that the device's clock may be ahead of the service's"
+    )
+    behind: Annotated[float, Field(strict=True, ge=1, le=27 * 86400)] | None = Field(
+        default=None, description="seconds that a reading may be old when it comes: waiting and a clock that is behind"
+    )
+    reason: Text
+
+
 class DeviceOut(FromRow):
     id: Id
     name: str
     equipment: list[str]
     certificate_sha256: str | None = None
+    skew_policy: SkewPolicy | None = Field(default=None, description="null: as the plant's settings say")
+    skew_ahead: float | None = Field(default=None, description="seconds", examples=[5])
+    skew_behind: float | None = Field(default=None, description="seconds", examples=[600])
     key_set_at: AwareDatetime
     deactivated_at: AwareDatetime | None = None
     version: int

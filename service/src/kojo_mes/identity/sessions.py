@@ -12,6 +12,7 @@ from kojo_mes.identity.authority import request_id
 from kojo_mes.identity.models import LoginSession, Person, RefreshToken
 from kojo_mes.identity.repository import Account
 from kojo_mes.identity.schemas import Done, Tokens
+from kojo_mes.identity.strangers import Caller
 from kojo_mes.identity.tokens import AccessTokens, digest, new_secret
 from kojo_mes.kit import audit
 from kojo_mes.kit.audit import RecordRef
@@ -51,45 +52,31 @@ def refused() -> Problem:
     )
 
 
-async def authenticated(database: Database, user_name: str, password: str) -> Account:
-    """The account of this name and password; raises 401, having counted the failure."""
-
-    with passwords.place():
-        return await _judged(database, user_name, password)
-
-
-async def _judged(database: Database, user_name: str, password: str) -> Account:
-    async def admit(session: WriteSession) -> tuple[Account | None, int]:
-        account = await repository.account(session, user_name)
-        if account is None or account.person.deactivated_at is not None:
-            return None, 0
-        return account, await attempts.admit(session, account.person.id)
-
-    account, attempt = await database.write(admit, repeatable=True)
-    # a name that doesn't exist takes as long as one that does
-    if account is None or not attempt:
-        await passwords.matches(None, password)
-        attempts.ATTEMPTS.labels("locked" if account else "refused").inc()
+async def authenticated(caller: Caller, user_name: str, password: str) -> Account:
+    """The account of this name and password; raises 401, having counted and recorded the failure."""
+    judged = await attempts.judge(caller.database, lambda session: repository.account(session, user_name), password)
+    account, attempt = judged.account, judged.attempt
+    if account is None:
+        await caller.unknown("user-name", user_name)
         raise refused()
-    if not await passwords.matches(account.hash, password):
-        actor = acting(account.person)
-        if await database.write(lambda session: attempts.failed(session, actor, "login", attempt), repeatable=True):
-            attempts.LOCKOUTS.inc()
-        attempts.ATTEMPTS.labels("refused").inc()
+    if judged.right:
+        return account
+    actor = acting(account.person)
+    if not attempt:
+        await caller.locked(actor)
         raise refused()
-    attempts.ATTEMPTS.labels("accepted").inc()
-    return account
+    if await caller.database.write(lambda session: attempts.failed(session, actor, "login", attempt), repeatable=True):
+        attempts.LOCKOUTS.inc()
+    raise refused()
 
 
-async def login(
-    database: Database, rules: IdentitySettings, tokens: AccessTokens, user_name: str, password: str
-) -> Tokens:
-    account = await authenticated(database, user_name, password)
+async def login(caller: Caller, rules: IdentitySettings, tokens: AccessTokens, user_name: str, password: str) -> Tokens:
+    account = await authenticated(caller, user_name, password)
     assert account.set_at is not None
     assert account.hash is not None
     old = account.hash
     stronger = await passwords.hashed(password) if passwords.is_outdated(old) else None
-    is_expired = account.set_at + timedelta(seconds=rules.password_age) <= datetime.now(UTC)
+    is_expired = passwords.is_expired(account.set_at, rules.password_age)
 
     async def work(session: WriteSession) -> Opened | None:
         await attempts.succeeded(session, account.person.id)
@@ -99,7 +86,7 @@ async def login(
             await repository.rehash(session, account.person.id, old, stronger)
         return await open_session(session, rules, account.person, "password")
 
-    opened = await database.write(work, repeatable=True)
+    opened = await caller.database.write(work, repeatable=True)
     if opened is None:
         raise Problem(
             HTTPStatus.FORBIDDEN,

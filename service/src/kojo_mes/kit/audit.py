@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+import psycopg
 from prometheus_client import Counter
 from sqlalchemy import event, text
+from sqlalchemy.dialects.postgresql import psycopg as dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -30,14 +32,15 @@ FAILURES = Counter("audit_write_failures_total", "Audit rows that the database r
 # SQLSTATE class 53: disk full, out of memory, too many connections
 NO_ROOM = "53"
 
-# the setting tells the tables' own triggers that this transaction is on record (migration 0003, mes.audit_change)
+# the tables' own triggers find the row: what its record is made of is on record then (migration 0013)
 INSERT = text("""
     INSERT INTO mes.audit_event (source, actor_kind, actor_id, actor_name, actor_roles, action,
                                  record_type, record_id, record_version, old, new, reason, request_id)
     VALUES (:source, :actor_kind, :actor_id, :actor_name, CAST(:actor_roles AS text[]), :action,
             :record_type, :record_id, :record_version, CAST(:old AS jsonb), CAST(:new AS jsonb), :reason, :request_id)
-    RETURNING id, set_config('mes.audited', pg_current_xact_id()::text, true)
+    RETURNING id
 """)
+INSERT_BY_COMMAND = str(INSERT.compile(dialect=dialect.dialect())).encode()  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True)
@@ -64,21 +67,7 @@ async def record(
 
     503 when the database has no room for the row: the caller's transaction ends with it.
     """
-    row = {
-        "source": source,
-        "actor_kind": actor.kind,
-        "actor_id": plain(actor.id),
-        "actor_name": plain(actor.name),
-        "actor_roles": sorted(actor.roles),
-        "action": action,
-        "record_type": ref.type,
-        "record_id": plain(ref.id),
-        "record_version": ref.version,
-        "old": _json(old),
-        "new": _json(new),
-        "reason": plain(reason),
-        "request_id": actor.request_id,
-    }
+    row = _row(actor, action, ref, old, new, reason, source)
     try:
         number: int = (await session.execute(INSERT, row)).scalar_one()
     except DBAPIError as error:
@@ -98,6 +87,45 @@ async def record(
         ) from error
     _count_on_commit(session.sync_session, action)
     return number
+
+
+def record_by_command(
+    connection: psycopg.Connection,
+    actor: Actor,
+    action: str,
+    ref: RecordRef,
+    *,
+    old: Mapping[str, object] | None = None,
+    new: Mapping[str, object] | None = None,
+) -> None:
+    """`record` for a command's own connection, in the transaction that it is in. psycopg.Error."""
+    connection.execute(INSERT_BY_COMMAND, _row(actor, action, ref, old, new, None, "service"))
+
+
+def _row(
+    actor: Actor,
+    action: str,
+    ref: RecordRef,
+    old: Mapping[str, object] | None,
+    new: Mapping[str, object] | None,
+    reason: str | None,
+    source: str,
+) -> dict[str, object]:
+    return {
+        "source": source,
+        "actor_kind": actor.kind,
+        "actor_id": plain(actor.id),
+        "actor_name": plain(actor.name),
+        "actor_roles": sorted(actor.roles),
+        "action": action,
+        "record_type": ref.type,
+        "record_id": plain(ref.id),
+        "record_version": ref.version,
+        "old": _json(old),
+        "new": _json(new),
+        "reason": plain(reason),
+        "request_id": actor.request_id,
+    }
 
 
 def _json(values: Mapping[str, object] | None) -> str | None:

@@ -1,16 +1,21 @@
-"""Redis through Sentinel, for answers that may be computed again. Down means slower, never wrong."""
+"""Redis through Sentinel, for answers that may be computed again and notes that may be lost. Down means slower, never
+wrong."""
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 import time
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 import redis.asyncio as redis
 from pydantic import SecretStr
+from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import RedisError
 
 from kojo_mes.kit.logging import get
@@ -21,6 +26,7 @@ log = get(__name__)
 PREFIX = "kojo-mes:"
 TIMEOUT = 0.3
 REST_AFTER_FAILURE = 5.0
+SILENCE = 2.0  # after which a subscription's master is asked whether it is there
 
 
 class Cache:
@@ -69,6 +75,37 @@ class Cache:
         except (RedisError, OSError) as error:
             self._failed(error)
 
+    async def publish(self, channel: str, message: bytes) -> None:
+        """To whoever has subscribed at this moment, in any process."""
+        if time.monotonic() < self._resting_until:
+            return
+        try:
+            await self._redis.publish(PREFIX + channel, message)
+        except (RedisError, OSError) as error:
+            self._failed(error)
+
+    @contextlib.asynccontextmanager
+    async def subscription(self, channel: str) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The channel's messages from now on. Raises RedisError or OSError when there is no master, or no more."""
+        async with self._redis.pubsub() as pubsub:
+            await pubsub.subscribe(PREFIX + channel)
+            async with contextlib.aclosing(_messages(pubsub)) as messages:
+                yield messages
+
+    async def count(self, key: str, milliseconds: int) -> int | None:
+        """How often the key was counted, by any process, until it rested for so long; None without Redis."""
+        if time.monotonic() < self._resting_until:
+            return None
+        try:
+            async with self._redis.pipeline() as together:
+                together.incr(PREFIX + key)
+                together.pexpire(PREFIX + key, milliseconds)
+                counted, _ = await together.execute()
+        except (RedisError, OSError) as error:
+            self._failed(error)
+            return None
+        return int(counted)
+
     async def ping(self) -> None:
         """Raises RedisError or OSError when there is no master that answers."""
         try:
@@ -88,6 +125,22 @@ class Cache:
         REDIS_UP.set(0)
         self._resting_until = time.monotonic() + REST_AFTER_FAILURE
         log.warning("redis_unavailable", reason=str(error))
+
+
+async def _messages(pubsub: PubSub) -> AsyncGenerator[bytes]:
+    """A master that is gone without a word would look like one that has nothing to say: it is pinged."""
+    asked = False
+    while True:
+        answer = await pubsub.get_message(timeout=SILENCE)
+        if answer is not None:
+            asked = False
+            if answer["type"] == "message":
+                yield answer["data"]
+        elif asked:
+            raise NoConnection("the subscription's master does not answer")
+        else:
+            await pubsub.ping()
+            asked = True
 
 
 def _login(username: str | None, password: SecretStr | None) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
 FIRST_YEAR, LAST_YEAR = 1970, 2200
+WRITTEN = re.compile(r"\d{4}-\d{2}-\d{2}[T ]")
 
 # a line of text that says something; PostgreSQL has no NUL, a table's cell no line feed
 Words = Annotated[
@@ -26,10 +28,17 @@ MaterialId = Annotated[
 ]
 
 
+def _written(time: object) -> object:
+    """Not a number of seconds since 1970, which pydantic would take for a time."""
+    if (isinstance(time, str) and not WRITTEN.match(time)) or not isinstance(time, str | datetime):
+        raise ValueError("is not a date and time with its offset from UTC (RFC 3339)")
+    return time
+
+
 def _in_utc(time: datetime) -> datetime:
     if not FIRST_YEAR <= time.year <= LAST_YEAR:
         raise ValueError(f"is not between the years {FIRST_YEAR} and {LAST_YEAR}")
     return time.astimezone(UTC)
 
 
-Time = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+Time = Annotated[AwareDatetime, BeforeValidator(_written), AfterValidator(_in_utc)]

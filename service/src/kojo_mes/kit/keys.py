@@ -46,6 +46,10 @@ class Signer:
             raise KeyFault(f"{path} is not an Ed25519 key")
         return cls(key)
 
+    def keys(self) -> Keys:
+        """What verifies the signatures made here."""
+        return Keys([self._key.public_key()])
+
     def sign(self, use: Use, data: bytes) -> bytes:
         return self._key.sign(use.value + data)
 

@@ -8,11 +8,16 @@ from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, ge
 # edges at the promises: database 0.05, API 0.2, alert 0.5
 REQUEST_DURATION = Histogram(
     "manufacturing_api_request_duration_seconds",
-    "Time from a request's first byte to its answer's last",
+    "Time from a request's first byte to its answer's last, or to the first of a stream of events",
     ["service", "route", "method", "status"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.5, 5.0, 10.0),
 )
 REQUESTS_RUNNING = Gauge("manufacturing_api_requests_in_progress", "Requests that are being answered")
+REQUESTS_THROTTLED = Counter(
+    "manufacturing_api_requests_throttled_total",
+    "Requests refused with 429, of clients that were known, or of an address without a valid credential",
+    ["client"],
+)
 DATABASE_UP = Gauge("manufacturing_db_up", "1 when the last write to the database was committed, else 0")
 REDIS_UP = Gauge("manufacturing_redis_up", "1 when the last call of Redis was answered, else 0")
 READINGS = Counter("manufacturing_readings_total", "Readings sent to this process, by what became of them", ["outcome"])

@@ -17,6 +17,7 @@ log = get(__name__)
 # asked for every few seconds by machines: counted, not logged
 QUIET = ("/health", "/metrics")
 LARGEST_BODY = 1024 * 1024
+STREAM = b"text/event-stream"
 
 
 class Observe:
@@ -33,30 +34,41 @@ class Observe:
         request_id = str(uuid.uuid4())
         status = HTTPStatus.INTERNAL_SERVER_ERROR.value
         started = time.perf_counter()
+        streams = False
+
+        def answered() -> None:
+            REQUESTS_RUNNING.dec()
+            seconds = time.perf_counter() - started
+            # the template, not the path: a label's values must be few
+            route = getattr(scope.get("route"), "path", "unmatched")
+            REQUEST_DURATION.labels(self._service, route, scope["method"], str(status)).observe(seconds)
+            if not scope["path"].startswith(QUIET):
+                log.info(
+                    "request",
+                    method=scope["method"],
+                    path=scope["path"],
+                    status=status,
+                    milliseconds=round(seconds * 1000, 1),
+                )
 
         async def observed(message: Message) -> None:
-            nonlocal status
+            nonlocal status, streams
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message.setdefault("headers", []).append((b"x-request-id", request_id.encode()))
+                headers = message.setdefault("headers", [])
+                streams = dict(headers).get(b"content-type", b"").startswith(STREAM)
+                headers.append((b"x-request-id", request_id.encode()))
+                if streams:
+                    answered()  # an hour of events is no latency of an hour
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id), REQUESTS_RUNNING.track_inprogress():
+        REQUESTS_RUNNING.inc()
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._app(scope, receive, observed)
             finally:
-                seconds = time.perf_counter() - started
-                # the template, not the path: a label's values must be few
-                route = getattr(scope.get("route"), "path", "unmatched")
-                REQUEST_DURATION.labels(self._service, route, scope["method"], str(status)).observe(seconds)
-                if not scope["path"].startswith(QUIET):
-                    log.info(
-                        "request",
-                        method=scope["method"],
-                        path=scope["path"],
-                        status=status,
-                        milliseconds=round(seconds * 1000, 1),
-                    )
+                if not streams:
+                    answered()
 
 
 class LimitBody:

@@ -10,8 +10,9 @@ from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Depends, Query
-from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
+from kojo_mes.kit.fields import Time
 from kojo_mes.kit.problems import Fault, invalid
 
 T = TypeVar("T")
@@ -37,7 +38,7 @@ def encode(*keys: object) -> str:
 
 def cursor_of(*types: type) -> Callable[..., Any]:
     """Dependency: the keys of the last row seen, a tuple of these types, or None for the first page."""
-    wanted = tuple(Annotated[kind, _STORABLE] if kind is str else kind for kind in _aware(types))
+    wanted = tuple(_STORABLE.get(kind, kind) for kind in types)
     keys: TypeAdapter[tuple[Any, ...]] = TypeAdapter(tuple[wanted])  # type: ignore[valid-type]
 
     def cursor(
@@ -55,11 +56,12 @@ def cursor_of(*types: type) -> Callable[..., Any]:
     return cursor
 
 
-_STORABLE = Field(pattern=r"^[^\x00]*$")  # PostgreSQL's text has no NUL
-
-
-def _aware(types: Sequence[type]) -> Sequence[Any]:
-    return [AwareDatetime if kind is datetime else kind for kind in types]
+# what PostgreSQL has: text without NUL, bigint, and times that aren't before Christ
+_STORABLE: dict[type, Any] = {
+    str: Annotated[str, Field(pattern=r"^[^\x00]*$")],
+    int: Annotated[int, Field(ge=-(2**63), lt=2**63)],
+    datetime: Time,
+}
 
 
 def _single(keys: Annotated[tuple[str] | None, Depends(cursor_of(str))]) -> str | None:

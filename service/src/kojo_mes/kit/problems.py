@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
@@ -124,10 +125,26 @@ def _fault(location: Sequence[int | str], message: str) -> Fault:
     return Fault(place=str(place), index=index, field=names[-1] if names else str(place), detail=message)
 
 
-async def _http(_request: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
-    return Problem(status, f"http-{status}", status.phrase, headers=dict(error.headers or {})).response()
+    headers = dict(error.headers or {})
+    if status is HTTPStatus.BAD_REQUEST:  # FastAPI's, for a body that is no text, or JSON past all reason
+        return invalid([Fault(place="body", field="body", detail="is not JSON in UTF-8")]).response()
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(sorted(_methods(request)))
+    return Problem(status, f"http-{status}", status.phrase, headers=headers).response()
+
+
+def _methods(request: Request) -> set[str]:
+    """Of all routes that have this path: Starlette names those of the first one alone."""
+    path = request.url.path
+    return {
+        method
+        for route in iter_route_contexts(request.app.routes)
+        if route.path_regex is not None and route.path_regex.match(path)
+        for method in route.methods or ()
+    }
 
 
 async def _unexpected(_request: Request, error: Exception) -> JSONResponse:

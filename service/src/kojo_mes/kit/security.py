@@ -13,8 +13,10 @@ from typing import Annotated, Literal, Protocol
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from kojo_mes.kit.database import DatabaseUnavailable
 from kojo_mes.kit.problems import Problem
 from kojo_mes.kit.settings import ApiKey
+from kojo_mes.kit.throttle import Throttle
 
 bearer = HTTPBearer(auto_error=False, description="access token of a person, or API key of a device")
 
@@ -30,11 +32,13 @@ class Permission(StrEnum):
     QUALIFICATIONS_KEEP = "qualifications:keep"
     DEVICES_READ = "devices:read"
     DEVICES_KEEP = "devices:keep"
+    DEVICES_TUNE = "devices:tune"
 
     # lines and readings
     LINES_READ = "lines:read"
     READINGS_READ = "readings:read"
     READINGS_SEND = "readings:send"
+    LIVE_READ = "live:read"
 
     # performance: calendar, states, counts, OEE
     PRODUCTS_READ = "products:read"
@@ -55,6 +59,8 @@ class Permission(StrEnum):
     AUDIT_READ = "audit:read"
     AUDIT_EXPORT = "audit:export"
     AUDIT_IMPORT = "audit:import"
+    SEALS_READ = "seals:read"
+    ARCHIVES_READ = "archives:read"
 
     # signatures and changes
     SIGNATURES_READ = "signatures:read"
@@ -151,9 +157,12 @@ async def authenticated(
 ) -> Actor:
     """Dependency: whoever asks, whatever they may. For what everybody may do with their own account."""
     authority: Authority = request.app.state.authority
+    throttle: Throttle = request.app.state.throttle
     actor = await authority.actor(request, credentials.credentials) if credentials else None
     if actor is None:
+        await throttle.unknown(request)
         raise unauthenticated()
+    await throttle.known(request, actor.id)
     return actor
 
 
@@ -171,3 +180,14 @@ def permitted(permission: Permission) -> Callable[..., Awaitable[Actor]]:
 
     authorise.permission = permission  # type: ignore[attr-defined]  # the test of the matrix walks the routes by it
     return authorise
+
+
+async def may_still(request: Request, credential: str, permission: Permission) -> bool:
+    """For answers that last: does the credential still hold, and may its holder still? While the database doesn't
+    answer nothing is known to the contrary, and nothing new is to be had."""
+    authority: Authority = request.app.state.authority
+    try:
+        actor = await authority.actor(request, credential)
+    except DatabaseUnavailable:
+        return True
+    return actor is not None and authority.allows(actor, permission)

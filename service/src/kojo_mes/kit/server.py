@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import signal
+import socket
 import ssl
+from collections.abc import Callable
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -13,11 +16,33 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from kojo_mes.kit.settings import ListenSettings
 
 DRAIN_SECONDS = 20
+STALL_SECONDS = 30.0
 
 
 class TellingPeer(HttpToolsProtocol):
     """Tells the application the SHA-256 of the client certificate that the listener verified, as an extension of the
-    scope: `extensions.tls.client_cert_sha256`. A header could be forged by whoever sends it."""
+    scope: `extensions.tls.client_cert_sha256`. A header could be forged by whoever sends it.
+
+    A client that doesn't take what it asked for is left: its connection would hold the answer, and the end, for good.
+    """
+
+    _stalled: asyncio.TimerHandle | None = None
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stalled = self.loop.call_later(STALL_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._moves()
+        super().resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._moves()
+        super().connection_lost(exc)
+
+    def _moves(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -35,6 +60,7 @@ def configuration(app: ASGIApp, settings: ListenSettings, port: int) -> uvicorn.
         loop="uvloop",
         http=TellingPeer,
         ws="none",
+        forwarded_allow_ips=list(settings.balancers),
         log_config=None,
         access_log=False,
         server_header=False,
@@ -50,10 +76,23 @@ def configuration(app: ASGIApp, settings: ListenSettings, port: int) -> uvicorn.
     return config
 
 
-def serve(app: ASGIApp, settings: ListenSettings, port: int) -> None:
-    """Returns after SIGTERM or SIGINT, when the running requests are answered."""
+class Server(uvicorn.Server):
+    """Says when it begins to end: an answer without an end of its own would be waited for."""
+
+    def __init__(self, config: uvicorn.Config, leave: Callable[[], None] | None) -> None:
+        super().__init__(config)
+        self._leave = leave
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._leave is not None:
+            self._leave()
+        await super().shutdown(sockets)
+
+
+def serve(app: ASGIApp, settings: ListenSettings, port: int, leave: Callable[[], None] | None = None) -> None:
+    """Returns after SIGTERM or SIGINT, when the running requests are answered. `leave` is called before that."""
     config = configuration(app, settings, port)
     # uvicorn raises the signal again after its clean end, which would kill the process instead of returning
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    uvicorn.Server(config).run()
+    Server(config, leave).run()

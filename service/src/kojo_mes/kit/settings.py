@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hmac
+import ipaddress
 import os
 import re
 import secrets
@@ -48,6 +49,7 @@ class Role(StrEnum):
     OPERATOR = "operator"  # reads
     JOURNAL = "journal"  # sends the lines of an audit journal
     GATE = "gate"  # asks whether a change is authorised, and uses it up
+    ESCROW = "escrow"  # keeps copies of seals and archives on another host
 
 
 class Endpoint(NamedTuple):
@@ -85,6 +87,18 @@ def _endpoints(value: object) -> object:
     return tuple(endpoints)
 
 
+def _addresses(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    addresses = tuple(item.strip() for item in value.split(","))
+    for item in addresses:
+        try:
+            ipaddress.ip_address(item)
+        except ValueError:
+            raise ValueError(f"{item!r} is not an IP address; write address,address") from None
+    return addresses
+
+
 def _strong(value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
     """A weak or missing secret is a fault everywhere but on a developer's machine."""
     if info.data.get("environment") is Environment.DEVELOPMENT:
@@ -116,11 +130,11 @@ def _seal_key(value: Path | None, info: ValidationInfo) -> Path | None:
     return value
 
 
-def _seal_directory(value: Path | None, info: ValidationInfo) -> Path | None:
+def _directory(value: Path | None, info: ValidationInfo) -> Path | None:
     if value is None:
         if info.data.get("environment") is Environment.DEVELOPMENT:
             return None
-        raise ValueError("is missing; seals are written there, off the database's hosts")
+        raise ValueError("is missing; what must outlast the database is written there")
     if not value.is_dir() or not os.access(value, os.R_OK | os.W_OK | os.X_OK):
         raise ValueError(f"{value} is not a directory that this process can write to")
     return value
@@ -129,6 +143,7 @@ def _seal_directory(value: Path | None, info: ValidationInfo) -> Path | None:
 Endpoints = Annotated[tuple[Endpoint, ...], NoDecode, BeforeValidator(_endpoints)]
 Secret = Annotated[SecretStr | None, AfterValidator(_strong), Field(validate_default=True)]
 TlsFile = Annotated[Path | None, AfterValidator(_readable), Field(validate_default=True)]
+Directory = Annotated[Path | None, AfterValidator(_directory), Field(validate_default=True)]
 
 
 class Settings(BaseSettings):
@@ -230,6 +245,7 @@ class RedisSettings(Settings):
 
 
 class ListenSettings(Settings):
+    balancers: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_addresses)] = ()  # whose X-Forwarded-For is true
     listen_address: str = "127.0.0.1"
     listen_port: Annotated[int, Field(gt=0, lt=65536)] | None = None  # each process has its own by default
 
@@ -258,6 +274,29 @@ class SigningSettings(Settings):
     signing_idle_timeout: PositiveFloat = 600.0
     break_glass_validity: PositiveFloat = 4 * 3600.0
     break_glass_review: PositiveFloat = 24 * 3600.0
+
+
+class SkewPolicy(StrEnum):
+    """What becomes of readings whose time is beyond the skew that is allowed."""
+
+    REFUSE = "refuse"
+    FLAG = "flag"  # stored as uncertain, and counted
+
+
+class ReadingSettings(Settings):
+    """How far a sender's clock may be off, where its device has no policy of its own. Durations in seconds."""
+
+    reading_skew_policy: SkewPolicy = SkewPolicy.REFUSE
+    reading_skew_ahead: Annotated[float, Field(ge=0, le=3600)] = 60.0
+    reading_skew_behind: Annotated[float, Field(ge=1, le=27 * 86400)] = 27 * 86400.0
+
+
+class RateSettings(Settings):
+    """How many requests of one client both hosts of the API answer in a period (seconds)."""
+
+    request_period: PositiveFloat = 10.0
+    request_limit: PositiveInt = 10_000  # of a person, device or key: half of what an edge lets through
+    request_limit_unknown: PositiveInt = 300  # of an address, without a valid credential
 
 
 class IdentitySettings(Settings):
@@ -305,22 +344,37 @@ class AccountSettings(WriterSettings, IdentitySettings):
     """Of `kojo-mes user`."""
 
 
-class SealSettings(Settings):
-    """What audit exports are signed with, and how they look on paper."""
+class PaperSettings(Settings):
+    """How audit exports look on paper."""
 
-    seal_key_file: Annotated[Path | None, AfterValidator(_seal_key), Field(validate_default=True)] = None
     pdf_font: Path = Path("/usr/share/fonts/opentype/ipafont-gothic/ipag.ttf")
 
 
-class AuditSettings(SealSettings):
+class SealSettings(Settings):
+    """What seals, audit exports and archives are signed with."""
+
+    seal_key_file: Annotated[Path | None, AfterValidator(_seal_key), Field(validate_default=True)] = None
+
+
+class AuditSettings(SealSettings, PaperSettings):
     """The audit trail's, in the API."""
 
-    seal_directory: Annotated[Path | None, AfterValidator(_seal_directory), Field(validate_default=True)] = None
+    seal_directory: Directory = None
     journal_keys: Annotated[Json[dict[str, JournalKey]] | None, NoDecode] = None
 
 
+class KeepingSettings(Settings):
+    """Where a host keeps the archives that it made."""
+
+    archive_directory: Directory = None
+
+
+class ArchivistSettings(WriterSettings, SealSettings, KeepingSettings):
+    """`kojo-mes archive due`: reads the month as the application does."""
+
+
 class ArchiveSettings(DatabaseSettings, SealSettings):
-    """`kojo-mes archive`: acts as the tables' owner."""
+    """`kojo-mes archive make`, `restore` and `detach`: act as the tables' owner."""
 
     migration_user: str = "kojo_owner"
     migration_password: Secret = None
@@ -329,7 +383,7 @@ class ArchiveSettings(DatabaseSettings, SealSettings):
         return self.migration_user, self.migration_password
 
 
-class AuditorSettings(DatabaseSettings, SealSettings):
+class AuditorSettings(DatabaseSettings, SealSettings, PaperSettings):
     """`kojo-mes audit export`: reads as the auditor's login."""
 
     audit_user: str = "kojo_audit"
@@ -340,11 +394,22 @@ class AuditorSettings(DatabaseSettings, SealSettings):
 
 
 class ApiSettings(
-    WriterSettings, RedisSettings, ListenSettings, SigningSettings, IdentitySettings, OidcSettings, AuditSettings
+    WriterSettings,
+    RedisSettings,
+    ListenSettings,
+    SigningSettings,
+    IdentitySettings,
+    OidcSettings,
+    AuditSettings,
+    KeepingSettings,
+    ReadingSettings,
+    RateSettings,
 ):
     api_keys: Annotated[Json[dict[str, ApiKey]], NoDecode]
     token_secret: Secret = None
     silence_limit: PositiveFloat = 60.0
+    live_streams: PositiveInt = 200
+    live_streams_each: PositiveInt = 8
 
     def key_for(self, purpose: str) -> bytes:
         """32 bytes of the token secret for one purpose alone. A developer's plant without one forgets at its end."""
@@ -356,7 +421,7 @@ class ExporterSettings(ReaderSettings, ListenSettings):
     refresh_interval: PositiveFloat = 5.0
 
 
-ALL = (ApiSettings, AccountSettings, AuditorSettings, ExporterSettings, MigrationSettings)
+ALL = (ApiSettings, AccountSettings, ArchivistSettings, AuditorSettings, ExporterSettings, MigrationSettings)
 S = TypeVar("S", bound=Settings)
 
 

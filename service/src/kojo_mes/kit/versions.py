@@ -10,6 +10,8 @@ from fastapi import Depends, Header, Response
 
 from kojo_mes.kit.problems import Fault, Problem, invalid
 
+ETAG = r'^"[0-9]{1,9}"$'
+
 
 def _version(
     given: Annotated[
@@ -23,10 +25,9 @@ def _version(
             "Say which version you change",
             'Send the ETag of the record as you read it: `If-Match: "7"`.',
         )
-    match = re.fullmatch(r'"([0-9]{1,9})"', given)
-    if match is None:
+    if not re.fullmatch(ETAG, given):
         raise invalid([Fault(place="header", field="If-Match", detail='is not an ETag of this API, like "7"')])
-    return int(match[1])
+    return int(given.strip('"'))
 
 
 IfMatch = Annotated[int, Depends(_version)]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, Header, Request, Response
 from fastapi.responses import JSONResponse
@@ -21,6 +22,7 @@ from kojo_mes.kit.problems import Fault, Problem
 from kojo_mes.kit.security import Actor, Permission, authenticated, permitted
 from kojo_mes.kit.versions import etag
 
+B = TypeVar("B", bound="Beforehand")
 Work = Callable[[WriteSession], Awaitable[BaseModel]]
 Key = Annotated[
     str,
@@ -59,6 +61,18 @@ class Denied(Problem):
         await audit.record(session, actor, "denied", self.ref, new={"wanted": self.wanted}, reason=self.reason)
 
 
+class Beforehand(Exception, ABC):
+    """Raised by `work` that needs something done and committed before it: its transaction is rolled back, `settle`
+    runs, and the work begins again. There `settled` finds it."""
+
+    @abstractmethod
+    async def settle(self, database: Database) -> None: ...
+
+
+def settled(session: WriteSession, kind: type[B]) -> list[B]:
+    return [done for done in session.info.get(Beforehand, ()) if isinstance(done, kind)]
+
+
 @dataclass(frozen=True)
 class Write:
     """What an endpoint runs its work with. Declare the route's `response_model`: `run` answers a ready Response."""
@@ -78,10 +92,12 @@ class Write:
         """
         request_hash = await self._fingerprint()
         attempts = 0
+        done: list[Beforehand] = []
 
         async def attempt(session: WriteSession) -> tuple[object, bool]:
             nonlocal attempts
             attempts += 1
+            session.info[Beforehand] = done
             # a repetition's own first attempt may still be held by a server that lost its client: it is waited for
             wait = patient or attempts > 1
             claim = await idempotency.claim(session, self.actor.id, self.key, request_hash, wait=wait)
@@ -96,13 +112,26 @@ class Write:
             await idempotency.remember(session, self.actor.id, self.key, stored)
             return model.model_dump(mode="json", by_alias=True), False
 
+        async def transact() -> tuple[object, bool]:
+            nonlocal attempts
+            while True:
+                attempts = 0
+                try:
+                    return await self.database.write(attempt, repeatable=True)
+                except Beforehand as wanted:
+                    await wanted.settle(self.database)
+                    done.append(wanted)
+
         try:
-            answer, replayed = await self.database.write(attempt, repeatable=True)
+            answer, replayed = await transact()
         except Denied as denied:
             await record_denial(self.database, self.actor, denied)
             raise
         except IntegrityError as error:
-            raise conflict(error) from error
+            broken = conflict(error, f"{self.request.method} {self.request.url.path}")
+            await record_denial(self.database, self.actor, broken)
+            raise broken from error
+        self.request.app.state.notes.written()
         response = JSONResponse(answer, status)
         if isinstance(answer, dict) and isinstance(version := answer.get("version"), int):
             etag(response, version)
@@ -118,8 +147,10 @@ class Write:
         return digest.digest()
 
 
-async def record_denial(database: Database, actor: Actor, denied: Denied) -> None:
-    await database.write(lambda session: denied.remember(session, actor), repeatable=True)
+async def record_denial(database: Database, actor: Actor, error: Exception) -> None:
+    """When it is one."""
+    if isinstance(error, Denied):
+        await database.write(lambda session: error.remember(session, actor), repeatable=True)
 
 
 def writing(permission: Permission) -> Callable[..., Write]:
@@ -157,14 +188,17 @@ def _reused() -> Problem:
     )
 
 
-def conflict(error: IntegrityError) -> Exception:
-    """A constraint that the domain did not answer for itself. Without a name it is none: a missing partition, say."""
+def conflict(error: IntegrityError, wanted: str) -> Exception:
+    """Denied by a constraint that the domain did not answer for itself. Without a name it is none: a missing partition,
+    say."""
     cause = driver_error(error)
     if cause is None or cause.diag.constraint_name is None:
         return error
-    return Problem(
-        HTTPStatus.CONFLICT,
-        "conflict",
-        f"The record breaks the rule {cause.diag.constraint_name}",
+    rule = cause.diag.constraint_name
+    return Denied(
+        RecordRef(cause.diag.table_name or "constraint", rule),
+        wanted,
+        f"The record breaks the rule {rule}",
         cause.diag.message_detail or cause.diag.message_primary,
+        kind="conflict",
     )

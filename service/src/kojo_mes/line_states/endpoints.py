@@ -20,7 +20,6 @@ from kojo_mes.line_states.schemas import (
     MicroStops,
     ReasonIn,
     ReasonOut,
-    Reasons,
     ReclassificationEntry,
     ReclassificationIn,
     ReclassificationOut,
@@ -44,7 +43,18 @@ router = APIRouter(
 READ = [Depends(permitted(Permission.LINE_STATES_READ))]
 CONFLICTS = responses(HTTPStatus.CONFLICT)
 After = Annotated[tuple[datetime, str] | None, Depends(cursor_of(datetime, str))]
-COLUMNS = ("id", "line_id", "state", "reason", "product_id", "started_at", "ended_at", "recorded_by", "recorded_at")
+COLUMNS = (
+    "id",
+    "line_id",
+    "state",
+    "reason",
+    "product_id",
+    "started_at",
+    "ended_at",
+    "source",
+    "recorded_by",
+    "recorded_at",
+)
 
 
 @router.post("/lines/{line}/states", response_model=StateOut, status_code=HTTPStatus.CREATED, responses=CONFLICTS)
@@ -132,9 +142,17 @@ async def micro_stops(request: Request, line: Id, period: Period) -> MicroStops:
 
 
 @router.get("/state-reasons", dependencies=READ)
-async def reasons(request: Request) -> Reasons:
+async def reasons(
+    request: Request,
+    cursor: Annotated[tuple[str, str] | None, Depends(cursor_of(str, str))],
+    limit: Limit = DEFAULT_LIMIT,
+) -> Page[ReasonOut]:
     """Of stops and changeovers."""
-    answer: Reasons = await request.app.state.database.read(service.reasons)
+
+    async def work(session: ReadSession) -> Page[ReasonOut]:
+        return await service.reasons(session, cursor, limit)
+
+    answer: Page[ReasonOut] = await request.app.state.database.read(work)
     return answer
 
 

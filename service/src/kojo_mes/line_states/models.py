@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from kojo_mes.kit.orm import Base
+from kojo_mes.kit.sources import RECORD
 from kojo_mes.lines.models import Line
 from kojo_mes.products.models import Product
 
@@ -36,6 +37,7 @@ class LineState(Base):
     previous_ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     recorded_by: Mapped[str]
     recorded_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=FetchedValue())
+    source: Mapped[str] = mapped_column(default=RECORD)
 
 
 class Reclassification(Base):
@@ -45,7 +47,7 @@ class Reclassification(Base):
     line_id: Mapped[str] = mapped_column(ForeignKey(Line.id))
     from_time: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     to_time: Mapped[datetime] = mapped_column(DateTime(timezone=True))
-    state: Mapped[str]
+    state: Mapped[str | None]
     reason: Mapped[str | None]
     product_id: Mapped[str | None] = mapped_column(ForeignKey(Product.id))
     explanation: Mapped[str]
@@ -68,3 +70,4 @@ class SupersededState(Base):
     ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     recorded_by: Mapped[str]
     recorded_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    source: Mapped[str]

@@ -15,8 +15,10 @@ Spanned = TypeVar("Spanned", LineState, SupersededState)
 END = text("UPDATE mes.line_state SET ended_at = :moment WHERE id = :id")
 
 
-async def reasons(session: ReadSession) -> Sequence[StateReason]:
-    return (await session.scalars(select(StateReason).order_by(StateReason.state, StateReason.code))).all()
+async def reasons(session: ReadSession, after: tuple[str, str] | None, limit: int) -> Sequence[StateReason]:
+    keys = tuple_(StateReason.state, StateReason.code)
+    query = select(StateReason).order_by(*keys).limit(limit)
+    return (await session.scalars(query if after is None else query.where(keys > after))).all()
 
 
 async def reason(session: ReadSession, state: str, code: str) -> StateReason | None:

@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from kojo_mes.kit.fields import MaterialId, Time, Words
+from kojo_mes.kit.sources import Source
 from kojo_mes.line_states.timeline import WITH_REASON, State
 from kojo_mes.products.schemas import Names
 
@@ -66,6 +67,7 @@ class StateOut(BaseModel):
     product_id: str | None = Field(serialization_alias="product", examples=["housing-100"])
     started_at: Time
     ended_at: Time | None = Field(description="none: it lasts")
+    source: Source
     recorded_by: str
     recorded_at: Time
 
@@ -81,14 +83,14 @@ class ReclassificationOut(BaseModel):
 
 
 class ReclassificationEntry(BaseModel):
-    """One that was made: what it said, why, by whom and when."""
+    """One that was made: what it said, why, by whom and when. `line-signals` makes them where readings came late."""
 
     model_config = ConfigDict(from_attributes=True)
 
     id: str
     from_time: Time = Field(serialization_alias="from")
     to_time: Time = Field(serialization_alias="to")
-    state: State
+    state: State | None = Field(description="none: several, as late readings have them")
     reason: str | None
     product_id: str | None = Field(serialization_alias="product")
     explanation: str
@@ -116,10 +118,6 @@ class ReasonOut(BaseModel):
     state: State
     code: str
     name: dict[str, str] = Field(examples=[{"ja": "故障", "en": "Breakdown"}])
-
-
-class Reasons(BaseModel):
-    items: list[ReasonOut]
 
 
 class MicroStop(BaseModel):

@@ -13,6 +13,8 @@ from kojo_mes.kit.ids import new_id
 from kojo_mes.kit.pages import Page, page_of
 from kojo_mes.kit.problems import Fault, Problem, invalid
 from kojo_mes.kit.security import Actor
+from kojo_mes.kit.sources import RECORD
+from kojo_mes.kit.writes import Denied
 from kojo_mes.line_states import repository
 from kojo_mes.line_states.models import LineState, Reclassification, StateReason, SupersededState
 from kojo_mes.line_states.schemas import (
@@ -20,7 +22,6 @@ from kojo_mes.line_states.schemas import (
     MicroStops,
     ReasonIn,
     ReasonOut,
-    Reasons,
     ReclassificationEntry,
     ReclassificationIn,
     ReclassificationOut,
@@ -34,6 +35,7 @@ from kojo_mes.lines import service as lines_service
 from kojo_mes.lines.devices import require_own_line
 from kojo_mes.oee import repository as oee_repository
 from kojo_mes.products import service as products_service
+from kojo_mes.signals import repository as signals_repository
 
 CLOCK_TOLERANCE = timedelta(seconds=60)
 
@@ -53,11 +55,12 @@ async def record(session: WriteSession, actor: Actor, line_id: str, given: State
         if same and given.time >= present.started_at:
             return StateOut.model_validate(present)
         if given.time <= present.started_at:
-            raise Problem(
-                HTTPStatus.CONFLICT,
-                "state-out-of-order",
+            raise Denied(
+                RecordRef("line", line_id),
+                f"{given.state} from {given.time.isoformat()}",
                 "The line's present state did not begin earlier",
                 f"It is {present.state} since {present.started_at.isoformat()}. Reclassify what is past.",
+                kind="state-out-of-order",
             )
         await repository.end(session, present.id, given.time)
     state = LineState(
@@ -75,6 +78,7 @@ async def record(session: WriteSession, actor: Actor, line_id: str, given: State
     await session.flush()
     await session.refresh(state)
     await oee_repository.outdate(session, line_id, given.time, datetime.now(UTC))
+    await signals_repository.changed(session, line_id, given.time, datetime.now(UTC))
     answer = StateOut.model_validate(state)
     old = StateOut.model_validate(present).model_dump() if present is not None else None
     ref = RecordRef("line_state", state.id)
@@ -117,6 +121,7 @@ async def reclassify(
     before = [StateOut.model_validate(row) for row in old]
     rows = await repository.replace(session, [row.id for row in old], _rows(old, new, window, actor))
     await oee_repository.outdate(session, line_id, window.start, window.end)
+    await signals_repository.changed(session, line_id, window.start, window.end)
     states = [StateOut.model_validate(row) for row in rows]
     await audit.record(
         session,
@@ -138,6 +143,7 @@ def _rows(old: Any, new: list[Span], window: Interval, actor: Actor) -> list[dic
     for span in new:
         while origin.ended_at is not None and origin.ended_at <= span.start:
             origin = next(origins)
+        within = window.start <= span.start < window.end
         rows.append(
             {
                 "id": new_id(),
@@ -148,7 +154,8 @@ def _rows(old: Any, new: list[Span], window: Interval, actor: Actor) -> list[dic
                 "started_at": span.start,
                 "ended_at": span.end,
                 "previous_ended_at": span.start if rows else origin.previous_ended_at,
-                "recorded_by": actor.id if window.start <= span.start < window.end else origin.recorded_by,
+                "recorded_by": actor.id if within else origin.recorded_by,
+                "source": RECORD if within else origin.source,
             }
         )
     return rows
@@ -204,8 +211,9 @@ async def micro_stops(session: ReadSession, line_id: str, start: datetime, end: 
     return MicroStops(limit=line.micro_stop_limit, seconds=sum(item.seconds for item in items), items=items)
 
 
-async def reasons(session: ReadSession) -> Reasons:
-    return Reasons(items=[ReasonOut.model_validate(row) for row in await repository.reasons(session)])
+async def reasons(session: ReadSession, after: tuple[str, str] | None, limit: int) -> Page[ReasonOut]:
+    rows = await repository.reasons(session, after, limit + 1)
+    return page_of(rows, limit, ReasonOut.model_validate, lambda row: (row.state, row.code))
 
 
 async def add_reason(session: WriteSession, actor: Actor, given: ReasonIn) -> ReasonOut:

@@ -7,6 +7,7 @@ from prometheus_client.core import GaugeMetricFamily
 
 from kojo_mes.kit.database import ReadSession
 from kojo_mes.lines import service
+from kojo_mes.shifts import repository as shifts_repository
 
 
 async def collect(session: ReadSession) -> list[Metric]:
@@ -17,6 +18,14 @@ async def collect(session: ReadSession) -> list[Metric]:
         "Good units times ideal cycle time, of the last 10 minutes' time",
         labels=["line"],
     )
+    scheduled = GaugeMetricFamily(
+        "production_line_scheduled",
+        "1: the line has a shift now, 0: none; absent when its calendar doesn't speak of now",
+        labels=["line"],
+    )
+    for calendar in await shifts_repository.calendars(session):
+        if calendar.known:
+            scheduled.add_metric([calendar.line], float(calendar.working))
     for line in lines:
         if line.running is not None:
             status.add_metric([line.id], float(line.running))
@@ -38,4 +47,4 @@ async def collect(session: ReadSession) -> list[Metric]:
             temperature.add_metric(labels, item.temperature)
         if item.health is not None:
             health.add_metric(labels, item.health)
-    return [status, efficiency, temperature, limit, health]
+    return [status, scheduled, efficiency, temperature, limit, health]

@@ -64,6 +64,7 @@ class Equipment(Base):
     name: Mapped[dict[str, str]] = mapped_column(JSONB)
     type: Mapped[str]
     temperature_limit: Mapped[float]
+    counter_limit: Mapped[int | None]  # of counters that are totals
     position: Mapped[int]
     retired_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import time
 from enum import StrEnum
+from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, ValidationError, model_validator
@@ -19,6 +21,8 @@ class Measurement(StrEnum):
     QUALITY_PASSED = "quality_passed"  # checks since the sensor's reading before
     QUALITY_FAILED = "quality_failed"
     ENERGY = "energy"  # kWh since the sensor's reading before, of equipment with a meter
+    GOOD_TOTAL = "good_total"  # all units so far, of equipment whose counters are totals: it has no good_count then
+    REJECT_TOTAL = "reject_total"
 
 
 COUNTS = {
@@ -28,11 +32,15 @@ COUNTS = {
     Measurement.QUALITY_FAILED,
 }
 
+DAY = 24 * 60  # minutes
+HIGHEST_TOTAL = 2**53  # up to which a reading's value is exact
+TOTALS = {Measurement.GOOD_TOTAL, Measurement.REJECT_TOTAL}
+
 UNITS = {
     Measurement.STATUS: "1",
     Measurement.TEMPERATURE: "°C",
     Measurement.ENERGY: "kWh",
-    **dict.fromkeys(COUNTS, "pcs"),
+    **dict.fromkeys(COUNTS | TOTALS, "pcs"),
 }
 
 
@@ -42,6 +50,8 @@ def measurement_fault(measurement: Measurement, value: float) -> str | None:
         return "a status is 0 (stopped) or 1 (running)"
     if measurement in COUNTS and (value < 0 or value != int(value) or value > 1_000_000):
         return "a count is a whole number from 0 to 1000000"
+    if measurement in TOTALS and (value < 0 or value != int(value) or value > HIGHEST_TOTAL):
+        return f"a total is a whole number from 0 to {HIGHEST_TOTAL}"
     if measurement is Measurement.TEMPERATURE and not -273.15 <= value <= 3000:
         return "a temperature is from -273.15 to 3000 degrees Celsius"
     if measurement is Measurement.ENERGY and not 0 <= value <= 1_000_000:
@@ -82,10 +92,14 @@ class EquipmentPage(_Page):
     temperature_limit: PositiveFloat = 80.0
     work_cell: Id | None = None  # one of the line's
     energy_meter: bool = False
+    counter_limit: Annotated[int, Field(gt=0, lt=HIGHEST_TOTAL)] | None = None  # of counters that are totals
 
     def measurements(self) -> list[Measurement]:
         """That it has a sensor for."""
-        return [item for item in Measurement if item is not Measurement.ENERGY or self.energy_meter]
+        absent = {Measurement.GOOD_COUNT, Measurement.REJECT_COUNT} if self.counter_limit else TOTALS
+        if not self.energy_meter:
+            absent = absent | {Measurement.ENERGY}
+        return [item for item in Measurement if item not in absent]
 
 
 class LinePage(_Page):
@@ -99,6 +113,22 @@ class LinePage(_Page):
     equipment: Annotated[tuple[EquipmentPage, ...], Field(min_length=1)]
 
 
+class ShiftPage(_Page):
+    """A shift of these weekdays (ISO 8601: 1 is Monday, 7 Sunday) by the plant's clock, until the page has another."""
+
+    name: Annotated[str, Field(min_length=1)]
+    weekdays: Annotated[frozenset[Annotated[int, Field(ge=1, le=7)]], Field(min_length=1)]
+    starts: time
+    ends: time  # at or before `starts`: on the next day
+    lines: frozenset[Id] | None = None  # all, without
+
+    def minutes(self) -> set[int]:
+        """Of the week, that are within it."""
+        start = self.starts.hour * 60 + self.starts.minute
+        length = (self.ends.hour * 60 + self.ends.minute - start - 1) % DAY + 1
+        return {((day - 1) * DAY + start + minute) % (7 * DAY) for day in self.weekdays for minute in range(length)}
+
+
 class Plant(_Page):
     """The role-based equipment hierarchy of ISA-95 (IEC 62264-1): enterprise, site (the plant), area, line, work cell,
     equipment. Areas and work cells are left out where a plant has none."""
@@ -110,6 +140,7 @@ class Plant(_Page):
     timezone: Annotated[str, AfterValidator(_zone)]
     areas: tuple[AreaPage, ...] = ()
     lines: tuple[LinePage, ...]
+    shifts: tuple[ShiftPage, ...] = ()
 
     @model_validator(mode="after")
     def _ids_are_unique(self) -> Self:
@@ -133,8 +164,31 @@ class Plant(_Page):
             raise ValueError(f"of an area or work cell that the page doesn't have: {', '.join(lost)}")
         return self
 
+    @model_validator(mode="after")
+    def _shifts_fit(self) -> Self:
+        lost = sorted({line for shift in self.shifts for line in shift.lines or ()} - {line.id for line in self.lines})
+        if lost:
+            raise ValueError(f"shifts of lines that the page doesn't have: {', '.join(lost)}")
+        for line in self.lines:
+            for one, other in combinations(self.shifts_of(line.id), 2):
+                if one.minutes() & other.minutes():
+                    raise ValueError(f"the shifts {one.name} and {other.name} of {line.id} overlap")
+        return self
+
+    def shifts_of(self, line_id: str) -> list[ShiftPage]:
+        return [shift for shift in self.shifts if shift.lines is None or line_id in shift.lines]
+
     def equipment(self) -> Iterator[tuple[LinePage, EquipmentPage]]:
         return ((line, equipment) for line in self.lines for equipment in line.equipment)
+
+
+class Change(NamedTuple):
+    """What the page made of a record. Without `old` the record is new."""
+
+    record: str
+    id: str
+    old: dict[str, Any] | None
+    new: dict[str, Any]
 
 
 class PlantError(Exception):

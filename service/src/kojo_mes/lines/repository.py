@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from kojo_mes.kit.database import ReadSession, WriteSession
 from kojo_mes.lines.models import Area, Equipment, Line, Sensor, Site, WorkCell
-from kojo_mes.lines.plant import Plant
+from kojo_mes.lines.plant import Change, Plant
 
 Level = Area | Line | WorkCell | Equipment
 
@@ -20,26 +20,30 @@ LINE_STATES = text("""
            outlet.first_time, coalesce(outlet.good, 0) AS good
     FROM mes.line
     CROSS JOIN LATERAL (
-        SELECT sensor.id FROM mes.sensor JOIN mes.equipment ON equipment.id = sensor.equipment_id
-        WHERE equipment.line_id = line.id AND equipment.retired_at IS NULL AND sensor.measurement = 'good_count'
+        SELECT sensor.id, counter_limit IS NOT NULL AS total
+        FROM mes.sensor JOIN mes.equipment ON equipment.id = sensor.equipment_id
+        WHERE equipment.line_id = line.id AND equipment.retired_at IS NULL
+          AND sensor.measurement = CASE WHEN counter_limit IS NULL THEN 'good_count' ELSE 'good_total' END
         ORDER BY equipment.position DESC LIMIT 1
     ) AS last_station
+    -- a total that went down tells nothing of its interval
     CROSS JOIN LATERAL (
-        SELECT min(time) AS first_time, sum(value) - (array_agg(value ORDER BY time))[1] AS good
-        FROM mes.reading
-        WHERE sensor_id = last_station.id AND quality = 'good' AND time > now() - CAST(:period AS interval)
+        SELECT min(time) AS first_time,
+               CASE WHEN last_station.total THEN sum(greatest(step, 0))
+                    ELSE sum(value) FILTER (WHERE step IS NOT NULL) END AS good
+        FROM (SELECT time, value, value - lag(value) OVER (ORDER BY time) AS step FROM mes.reading
+              WHERE sensor_id = last_station.id AND quality = 'good' AND time > now() - CAST(:period AS interval)
+             ) AS steps
     ) AS outlet
     WHERE line.retired_at IS NULL
     ORDER BY line.position
 """)
 
-EQUIPMENT_STATES = text("""
+EQUIPMENT = """
     SELECT equipment.id, equipment.line_id, equipment.temperature_limit,
            max(latest.value) FILTER (WHERE sensor.measurement = 'status') AS status,
-           max(latest.value) FILTER (WHERE sensor.measurement = 'temperature') AS temperature,
-           max(past.mean) FILTER (WHERE sensor.measurement = 'status') AS running_share,
-           max(past.total) FILTER (WHERE sensor.measurement = 'good_count') AS good,
-           max(past.total) FILTER (WHERE sensor.measurement = 'reject_count') AS rejected
+           max(latest.value) FILTER (WHERE sensor.measurement = 'temperature') AS temperature
+           {figures}
     FROM mes.equipment
     JOIN mes.sensor ON sensor.equipment_id = equipment.id
     LEFT JOIN LATERAL (
@@ -47,14 +51,40 @@ EQUIPMENT_STATES = text("""
         WHERE sensor_id = sensor.id AND quality = 'good' AND time > now() - CAST(:fresh AS interval)
         ORDER BY time DESC LIMIT 1
     ) AS latest ON true
+    {past}
+    WHERE equipment.retired_at IS NULL {only}
+    GROUP BY equipment.id
+    ORDER BY equipment.line_id, equipment.position
+"""
+EQUIPMENT_STATES = text(
+    EQUIPMENT.format(
+        figures="""
+           , max(past.mean) FILTER (WHERE sensor.measurement = 'status') AS running_share
+           , counter_limit IS NOT NULL AS totals
+           , CASE WHEN counter_limit IS NULL THEN max(past.total) FILTER (WHERE sensor.measurement = 'good_count')
+                  ELSE max(risen.units) FILTER (WHERE sensor.measurement = 'good_total') END AS good
+           , CASE WHEN counter_limit IS NULL THEN max(past.total) FILTER (WHERE sensor.measurement = 'reject_count')
+                  ELSE max(risen.units) FILTER (WHERE sensor.measurement = 'reject_total') END AS rejected
+        """,
+        past="""
     LEFT JOIN LATERAL (
         SELECT avg(value) AS mean, sum(value) AS total FROM mes.reading
         WHERE sensor_id = sensor.id AND quality = 'good' AND time > now() - CAST(:period AS interval)
     ) AS past ON true
-    WHERE equipment.retired_at IS NULL
-    GROUP BY equipment.id
-    ORDER BY equipment.line_id, equipment.position
-""")
+    LEFT JOIN LATERAL (
+        SELECT sum(greatest(step, 0)) AS units
+        FROM (SELECT value - lag(value) OVER (ORDER BY time) AS step FROM mes.reading
+              WHERE sensor.measurement IN ('good_total', 'reject_total') AND sensor_id = sensor.id
+                AND quality = 'good' AND time > now() - CAST(:period AS interval)) AS steps
+    ) AS risen ON true
+        """,
+        only="",
+    )
+)
+# without the ten minutes that figures look back over
+PRESENT_EQUIPMENT = text(
+    EQUIPMENT.format(figures="", past="", only="AND sensor.measurement IN ('status', 'temperature')")
+)
 
 
 async def active_lines(session: ReadSession) -> Sequence[Row[tuple[Line, Equipment, Sensor]]]:
@@ -75,6 +105,11 @@ async def line_states(session: ReadSession, period: timedelta) -> Sequence[Row[t
 
 async def equipment_states(session: ReadSession, period: timedelta, fresh: timedelta) -> Sequence[Row[tuple[object]]]:
     return (await session.execute(EQUIPMENT_STATES, {"period": period, "fresh": fresh})).all()
+
+
+async def present_equipment(session: ReadSession, fresh: timedelta) -> Sequence[Row[Any]]:
+    """Latest status and temperature of each piece, as long as they are fresh."""
+    return (await session.execute(PRESENT_EQUIPMENT, {"fresh": fresh})).all()
 
 
 async def site(session: ReadSession) -> Site:
@@ -118,9 +153,9 @@ async def lock(session: WriteSession, line_id: str) -> None:
     await session.execute(LOCK, {"line": line_id})
 
 
-def synchronise(connection: Connection, plant: Plant) -> int:
-    """Makes the tables say what the plant's page says; returns how many rows that took. Nothing is deleted: readings
-    of a line that left the page are still its own.
+def synchronise(connection: Connection, plant: Plant) -> list[Change]:
+    """Makes the tables say what the plant's page says; what that changed. Nothing is deleted: readings of a line that
+    left the page are still its own.
     """
     site = {**plant.model_dump(include={"id", "enterprise", "name", "timezone"}), "only_one": True}
     areas = _placed(area.model_dump() for area in plant.areas)
@@ -155,40 +190,44 @@ def synchronise(connection: Connection, plant: Plant) -> int:
         (WorkCell, cells),
         (Equipment, equipment),
     ]
-    return (
-        _upsert(connection, Site, site, key="only_one")
-        + sum(_retire(connection, model, rows) for model, rows in hierarchy)
-        + sum(_upsert(connection, model, row) for model, rows in hierarchy for row in rows)
-        + sum(_add_sensor(connection, row) for row in sensors)
-    )
+    return [
+        *_upsert(connection, Site, site, key="only_one"),
+        *(change for model, rows in hierarchy for change in _retire(connection, model, rows)),
+        *(change for model, rows in hierarchy for row in rows for change in _upsert(connection, model, row)),
+        *(change for row in sensors for change in _add_sensor(connection, row)),
+    ]
 
 
 def _placed(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{**row, "position": position, "retired_at": None} for position, row in enumerate(rows)]
 
 
-def _retire(connection: Connection, model: type[Level], rows: list[dict[str, Any]]) -> int:
+def _retire(connection: Connection, model: type[Level], rows: list[dict[str, Any]]) -> list[Change]:
     statement = (
         update(model)
         .where(model.id.not_in([row["id"] for row in rows]), model.retired_at.is_(None))
         .values(retired_at=func.now())
+        .returning(model.id, model.retired_at)
     )
-    return len(connection.execute(statement.returning(model.id)).all())
+    return [
+        Change(model.__tablename__, row.id, {"retired_at": None}, {"retired_at": row.retired_at})
+        for row in connection.execute(statement)
+    ]
 
 
-def _upsert(connection: Connection, model: type[Level | Site], row: dict[str, Any], key: str = "id") -> int:
-    statement = insert(model).values(row)
-    columns = [name for name in row if name != key]
-    wanted = {name: statement.excluded[name] for name in columns}
-    present = (getattr(model, name) for name in columns)
-    upsert = statement.on_conflict_do_update(
-        index_elements=[key],
-        set_=wanted,
-        where=func.row(*present).is_distinct_from(func.row(*wanted.values())),
-    )
-    return len(connection.execute(upsert.returning(model.id)).all())
+def _upsert(connection: Connection, model: type[Level | Site], row: dict[str, Any], key: str = "id") -> list[Change]:
+    columns = [getattr(model, name) for name in row]
+    present = connection.execute(select(*columns).where(getattr(model, key) == row[key])).one_or_none()
+    old = dict(present._mapping) if present else None
+    if old == row:
+        return []
+    connection.execute(insert(model).values(row).on_conflict_do_update(index_elements=[key], set_=row))
+    return [Change(model.__tablename__, row["id"], old, row)]
 
 
-def _add_sensor(connection: Connection, row: dict[str, str]) -> int:
+def _add_sensor(connection: Connection, row: dict[str, str]) -> list[Change]:
     statement = insert(Sensor).values(row).on_conflict_do_nothing().returning(Sensor.id)
-    return len(connection.execute(statement).all())
+    return [
+        Change(Sensor.__tablename__, str(number), None, {"id": number, **row})
+        for number in connection.scalars(statement)
+    ]

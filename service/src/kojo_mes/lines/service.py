@@ -140,8 +140,8 @@ async def equipment_health(session: ReadSession, equipment_id: str) -> Equipment
     inputs = {
         "temperature": machine.temperature,
         "status": machine.running_share,
-        "good_count": machine.good,
-        "reject_count": machine.rejected,
+        "good_total" if machine.totals else "good_count": machine.good,
+        "reject_total" if machine.totals else "reject_count": machine.rejected,
     }
     parts = health_of(
         machine.temperature, machine.temperature_limit, machine.running_share, machine.good, machine.rejected

@@ -26,10 +26,17 @@ VERIFIES = text("""
       AND found.serial IS NOT DISTINCT FROM coalesce(subject.serial, found.serial)
 """)
 TOTALS = text("""
-    SELECT line.id AS line,
-           (SELECT count(*) FROM mes.hold WHERE line_id = line.id AND released_at IS NULL) AS holds,
-           (SELECT count(*) FROM mes.nonconformance WHERE line_id = line.id AND state <> 'closed') AS nonconformances
-    FROM mes.line WHERE line.retired_at IS NULL
+    SELECT line.id AS line, coalesce(held.number, 0) AS holds, held.newest AS newest_hold,
+           coalesce(unclosed.number, 0) AS nonconformances, unclosed.newest AS newest_nonconformance
+    FROM mes.line
+    LEFT JOIN (
+        SELECT line_id, count(*) AS number, max(id) AS newest FROM mes.hold WHERE released_at IS NULL GROUP BY line_id
+    ) AS held ON held.line_id = line.id
+    LEFT JOIN (
+        SELECT line_id, count(*) AS number, max(id) AS newest FROM mes.nonconformance
+        WHERE state <> 'closed' GROUP BY line_id
+    ) AS unclosed ON unclosed.line_id = line.id
+    WHERE line.retired_at IS NULL
     ORDER BY line.position
 """)
 
@@ -181,6 +188,6 @@ async def holds(
     return (await session.execute(query)).scalars().all()
 
 
-async def totals(session: ReadSession) -> Sequence[Row[tuple[str, int, int]]]:
-    """By line: active holds, nonconformances that are not closed."""
+async def totals(session: ReadSession) -> Sequence[Row[Any]]:
+    """By line: active holds, nonconformances that are not closed, and the newest of each."""
     return (await session.execute(TOTALS)).all()

@@ -72,6 +72,17 @@ async def oee(request: Request, line: LineQuery, period: Period, product: Produc
     return answer
 
 
+@router.get("/running", dependencies=READ, responses=REFUSAL)
+async def oee_of_running_shift(request: Request, line: LineQuery, product: Product = None) -> OeeOut:
+    """Of the line's running shift, up to where its production is counted (`to`); 409 names what is missing."""
+
+    async def work(session: ReadSession) -> OeeOut:
+        return await service.of_running_shift(session, line, product)
+
+    answer: OeeOut = await request.app.state.database.read(work)
+    return answer
+
+
 @router.get("/shifts/{shift}", dependencies=READ, responses=REFUSAL)
 async def oee_of_shift(request: Request, shift: UUID, product: Product = None) -> OeeOut:
     """Of one shift, computed now from the raw records; 409 names the inputs that are missing."""

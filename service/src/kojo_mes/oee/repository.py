@@ -18,6 +18,13 @@ SHIFTS = text("""
     ORDER BY starts_at
 """)
 SHIFT = text("SELECT id, line_id, starts_at, ends_at FROM mes.shift WHERE id = :id AND NOT cancelled")
+RUNNING = text("""
+    SELECT starts_at, ends_at,
+           (SELECT max(to_time) FROM mes.production_count
+            WHERE line_id = :line AND from_time >= shift.starts_at AND to_time <= now()) AS counted_to
+    FROM mes.shift
+    WHERE line_id = :line AND NOT cancelled AND starts_at <= now() AND ends_at > now()
+""")
 SPANS = text("""
     SELECT started_at, ended_at, state, reason, product_id FROM mes.line_state
     WHERE line_id = :line AND started_at < :end AND (ended_at IS NULL OR ended_at > :start)
@@ -87,6 +94,11 @@ async def shifts(session: ReadSession, line_id: str, start: datetime, end: datet
 
 async def shift(session: ReadSession, shift_id: str) -> Row[Any] | None:
     return (await session.execute(SHIFT, {"id": shift_id})).one_or_none()
+
+
+async def running(session: ReadSession, line_id: str) -> Row[Any] | None:
+    """The line's shift of now, and up to when its production is counted."""
+    return (await session.execute(RUNNING, {"line": line_id})).one_or_none()
 
 
 async def spans(session: ReadSession, line_id: str, start: datetime, end: datetime) -> Sequence[Row[Any]]:

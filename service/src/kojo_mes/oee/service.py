@@ -23,7 +23,7 @@ from kojo_mes.line_states.timeline import Interval, Span, State
 from kojo_mes.lines import repository as lines_repository
 from kojo_mes.lines import service as lines_service
 from kojo_mes.oee import repository
-from kojo_mes.oee.formula import Count, CycleTime, Missing, Oee, oee
+from kojo_mes.oee.formula import Absence, Count, CycleTime, Missing, Oee, oee
 from kojo_mes.oee.history import History, products
 from kojo_mes.oee.schemas import FindingOut, OeeOut, RollUpOut, RollupOut
 
@@ -70,19 +70,36 @@ async def of_shift(session: ReadSession, shift_id: str, product: str | None) -> 
     return await _of(session, shift.line_id, window, [window], product)
 
 
+async def of_running_shift(session: ReadSession, line_id: str, product: str | None) -> OeeOut:
+    """From the running shift's beginning up to where its production is counted; 409 without a shift, or with inputs
+    that are missing."""
+    await lines_service.known(session, line_id)
+    shift = await repository.running(session, line_id)
+    if shift is None:
+        raise _refusal([Absence("shift", "the line has no shift now")])
+    if shift.counted_to is None:
+        raise _refusal([Absence("production_count", f"nothing is counted since {shift.starts_at.isoformat()}")])
+    window = Interval(shift.starts_at, shift.counted_to)
+    return await _of(session, line_id, window, [window], product)
+
+
+def _refusal(absences: Sequence[Absence]) -> Problem:
+    return Problem(
+        HTTPStatus.CONFLICT,
+        "oee-inputs-missing",
+        "The OEE's inputs are missing",
+        "Nothing is guessed: record what is missing, or ask for another time.",
+        [Fault(place="data", field=absence.input, detail=absence.detail) for absence in absences],
+    )
+
+
 async def _of(
     session: ReadSession, line_id: str, period: Interval, windows: list[Interval], product: str | None
 ) -> OeeOut:
     history = await _history(session, line_id, period.start, period.end)
     figure = oee(history.inputs(windows), product)
     if isinstance(figure, Missing):
-        raise Problem(
-            HTTPStatus.CONFLICT,
-            "oee-inputs-missing",
-            "The OEE's inputs are missing",
-            "Nothing is guessed: record what is missing, or ask for another time.",
-            [Fault(place="data", field=absence.input, detail=absence.detail) for absence in figure.absences],
-        )
+        raise _refusal(figure.absences)
     return OeeOut(
         line=line_id,
         product=product,

@@ -33,7 +33,19 @@ router = APIRouter(
     ),
 )
 READ = [Depends(permitted(Permission.PRODUCTION_READ))]
-COLUMNS = ("id", "line_id", "product_id", "from_time", "to_time", "good", "scrap", "rework", "recorded_by", "version")
+COLUMNS = (
+    "id",
+    "line_id",
+    "product_id",
+    "from_time",
+    "to_time",
+    "good",
+    "scrap",
+    "rework",
+    "source",
+    "recorded_by",
+    "version",
+)
 
 
 @router.post(

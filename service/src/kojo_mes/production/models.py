@@ -8,6 +8,7 @@ from sqlalchemy import DateTime, FetchedValue, ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
 from kojo_mes.kit.orm import Base
+from kojo_mes.kit.sources import RECORD
 from kojo_mes.lines.models import Line
 from kojo_mes.products.models import Product
 
@@ -28,3 +29,4 @@ class ProductionCount(Base):
     recorded_by: Mapped[str]
     recorded_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=FetchedValue())
     version: Mapped[int] = mapped_column(default=1)
+    source: Mapped[str] = mapped_column(default=RECORD)

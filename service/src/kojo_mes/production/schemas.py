@@ -8,6 +8,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from kojo_mes.kit.fields import MaterialId, Time, Words
+from kojo_mes.kit.sources import Source
 
 LARGEST_BATCH = 1000
 LONGEST_COUNT = timedelta(hours=24)
@@ -67,6 +68,7 @@ class CountOut(BaseModel):
     good: int = Field(examples=[140])
     scrap: int = Field(examples=[2])
     rework: int = Field(examples=[1])
+    source: Source
     recorded_by: str
     recorded_at: Time
     version: int = Field(examples=[1], description="higher after corrections; the audit has the ones before")

@@ -13,6 +13,7 @@ from kojo_mes.kit.ids import new_id
 from kojo_mes.kit.pages import Page, page_of
 from kojo_mes.kit.problems import Fault, Problem, invalid
 from kojo_mes.kit.security import Actor
+from kojo_mes.kit.sources import RECORD
 from kojo_mes.kit.versions import require
 from kojo_mes.lines import repository as lines_repository
 from kojo_mes.lines import service as lines_service
@@ -56,7 +57,7 @@ async def correct(
     require(count.version, version)
     old = CountOut.model_validate(count).model_dump()
     count.good, count.scrap, count.rework = given.good, given.scrap, given.rework
-    count.version = version + 1
+    count.version, count.source = version + 1, RECORD
     await session.flush()
     await oee_repository.outdate(session, line_id, count.from_time, count.to_time)
     answer = CountOut.model_validate(count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
 
@@ -9,7 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from kojo_mes.kit.database import ReadSession, WriteSession
 from kojo_mes.kit.fields import MaterialId
-from kojo_mes.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page
+from kojo_mes.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, cursor_of
 from kojo_mes.kit.problems import responses
 from kojo_mes.kit.security import Permission, permitted
 from kojo_mes.kit.versions import IfMatch
@@ -19,7 +20,6 @@ from kojo_mes.products import service
 from kojo_mes.products.schemas import (
     IdealCycleTimeIn,
     IdealCycleTimeOut,
-    IdealCycleTimes,
     ProductIn,
     ProductName,
     ProductOut,
@@ -83,14 +83,18 @@ async def rename_product(write: Planning, product: MaterialId, version: IfMatch,
 
 @router.get("/lines/{line}/ideal-cycle-times", dependencies=READ, responses=responses(HTTPStatus.NOT_FOUND))
 async def cycle_times(
-    request: Request, line: Id, product: Annotated[MaterialId | None, Query()] = None
-) -> IdealCycleTimes:
+    request: Request,
+    line: Id,
+    cursor: Annotated[tuple[str, datetime, str] | None, Depends(cursor_of(str, datetime, str))],
+    product: Annotated[MaterialId | None, Query()] = None,
+    limit: Limit = DEFAULT_LIMIT,
+) -> Page[IdealCycleTimeOut]:
     """All that were and are in force, by product and time."""
 
-    async def work(session: ReadSession) -> IdealCycleTimes:
-        return await service.cycle_times(session, line, product)
+    async def work(session: ReadSession) -> Page[IdealCycleTimeOut]:
+        return await service.cycle_times(session, line, product, cursor, limit)
 
-    answer: IdealCycleTimes = await request.app.state.database.read(work)
+    answer: Page[IdealCycleTimeOut] = await request.app.state.database.read(work)
     return answer
 
 

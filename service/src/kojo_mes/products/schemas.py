@@ -65,7 +65,3 @@ class IdealCycleTimeOut(BaseModel):
     valid_to: Time | None = Field(description="none: still in force")
     source: str = Field(examples=["plant page"], description="plant page or person")
     reason: str
-
-
-class IdealCycleTimes(BaseModel):
-    items: list[IdealCycleTimeOut]

@@ -21,7 +21,6 @@ from kojo_mes.products.models import IdealCycleTime, Product
 from kojo_mes.products.schemas import (
     IdealCycleTimeIn,
     IdealCycleTimeOut,
-    IdealCycleTimes,
     ProductIn,
     ProductName,
     ProductOut,
@@ -57,10 +56,17 @@ async def rename(session: WriteSession, actor: Actor, product_id: str, version: 
     return answer
 
 
-async def cycle_times(session: ReadSession, line_id: str, product_id: str | None) -> IdealCycleTimes:
+async def cycle_times(
+    session: ReadSession, line_id: str, product_id: str | None, after: tuple[str, datetime, str] | None, limit: int
+) -> Page[IdealCycleTimeOut]:
     await lines_service.known(session, line_id)
-    rows = await repository.cycle_times(session, line_id, product_id)
-    return IdealCycleTimes(items=[IdealCycleTimeOut.model_validate(row) for row in rows])
+    rows = await repository.cycle_times(session, line_id, product_id, after, limit + 1)
+    return page_of(
+        rows,
+        limit,
+        IdealCycleTimeOut.model_validate,
+        lambda row: (row.product_id, row.valid_from or repository.EVER, row.id),
+    )
 
 
 async def set_cycle_time(

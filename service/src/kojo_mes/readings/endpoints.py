@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import AwareDatetime
 
+from kojo_mes.kit import pages
+from kojo_mes.kit.database import Database
+from kojo_mes.kit.fields import Time
 from kojo_mes.kit.problems import responses
 from kojo_mes.kit.security import Permission, permitted
 from kojo_mes.kit.writes import Write, writing
 from kojo_mes.readings import service
-from kojo_mes.readings.schemas import Batch, Latest, Page, PartialReceipt, Receipt, SensorName, Sources
+from kojo_mes.readings.schemas import Batch, DeviceCounts, Latest, Page, PartialReceipt, Receipt, SensorName, SourceOut
 
 router = APIRouter(
     prefix="/api/v1/readings",
@@ -37,10 +40,24 @@ async def take_in(
 
 
 @router.get("/sources", dependencies=[READER])
-async def sources(request: Request) -> Sources:
-    """Sequence numbers of the sources heard of last: how many are missing, came twice, or came out of order."""
-    answer: Sources = await request.app.state.database.read(service.sources)
-    return answer
+async def sources(
+    request: Request,
+    cursor: Annotated[tuple[datetime, str, str] | None, Depends(pages.cursor_of(datetime, str, str))],
+    limit: pages.Limit = pages.DEFAULT_LIMIT,
+) -> pages.Page[SourceOut]:
+    """Sequence numbers of each source: how many are missing, came twice, or came out of order. Those first that were
+    heard of last."""
+    database: Database = request.app.state.database
+    return await database.read(lambda session: service.sources(session, cursor, limit))
+
+
+@router.get("/devices", dependencies=[READER])
+async def devices(
+    request: Request, cursor: pages.Cursor, limit: pages.Limit = pages.DEFAULT_LIMIT
+) -> pages.Page[DeviceCounts]:
+    """What came of the readings of each device: late, known before, of a time that its clock can't be right about."""
+    database: Database = request.app.state.database
+    return await database.read(lambda session: service.devices(session, cursor, limit))
 
 
 @router.get("/latest", dependencies=[READER])
@@ -59,9 +76,9 @@ async def latest(
 async def readings(
     request: Request,
     sensor: Annotated[SensorName, Query(examples=["press-1.temperature"])],
-    start: Annotated[AwareDatetime, Query(alias="from", examples=["2026-01-05T08:00:00+09:00"])],
-    end: Annotated[AwareDatetime, Query(alias="to", examples=["2026-01-05T20:00:00+09:00"])],
-    after: Annotated[AwareDatetime | None, Query(description="`next` of the page before")] = None,
+    start: Annotated[Time, Query(alias="from", examples=["2026-01-05T08:00:00+09:00"])],
+    end: Annotated[Time, Query(alias="to", examples=["2026-01-05T20:00:00+09:00"])],
+    after: Annotated[Time | None, Query(description="`next` of the page before")] = None,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
 ) -> Page:
     """A sensor's readings in the order of time, a page at a time."""

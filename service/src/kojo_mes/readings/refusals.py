@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from http import HTTPStatus
 
 from sqlalchemy import Row
 
-from kojo_mes.identity.service import equipment_of
 from kojo_mes.kit import audit
 from kojo_mes.kit.audit import RecordRef
 from kojo_mes.kit.database import ReadSession, WriteSession
@@ -18,10 +17,9 @@ from kojo_mes.kit.security import Actor
 from kojo_mes.kit.writes import Denied
 from kojo_mes.lines.plant import UNITS, Measurement, measurement_fault
 from kojo_mes.readings import repository
-from kojo_mes.readings.schemas import ReadingIn, Unreadable
+from kojo_mes.readings.clocks import Clock
+from kojo_mes.readings.schemas import Quality, ReadingIn, Unreadable
 
-OLDEST = timedelta(days=27)  # the month before is always there to hold it (migration 0002)
-CLOCK_TOLERANCE = timedelta(seconds=60)
 WANTED = "send readings"
 Sensor = Row[tuple[int, str, str, str]]
 
@@ -32,6 +30,13 @@ class Numbered:
 
     index: int
     reading: ReadingIn
+    skewed: bool
+
+    @property
+    def quality(self) -> Quality:
+        """Flagged: of a time that is beyond the skew that is allowed."""
+        doubted = self.skewed and self.reading.quality is Quality.GOOD
+        return Quality.UNCERTAIN if doubted else self.reading.quality
 
 
 @dataclass(frozen=True)
@@ -71,23 +76,26 @@ class Checked:
         return RecordRef("sensor", ", ".join(self.sensors)[:1000])
 
 
-def readable(given: Sequence[ReadingIn | Unreadable], now: datetime) -> tuple[list[Numbered], list[Fault]]:
+def readable(
+    given: Sequence[ReadingIn | Unreadable], clock: Clock, now: datetime
+) -> tuple[list[Numbered], list[Fault]]:
     """Those that are readings of a possible time, and what is wrong with the others."""
     good, faults = [], []
     for index, item in enumerate(given):
         if isinstance(item, Unreadable):
             faults += [_fault(index, field, detail) for field, detail in item.faults]
-        elif detail := _time_fault(item.time, now):
+        elif detail := clock.fault(item.time, now):
             faults.append(_fault(index, "time", detail))
         else:
-            good.append(Numbered(index, item))
+            good.append(Numbered(index, item, clock.is_skewed(item.time, now)))
     return good, faults
 
 
-async def checked(session: ReadSession, actor: Actor, readings: Sequence[Numbered]) -> Checked:
-    """By sensor, device, unit and value."""
+async def checked(
+    session: ReadSession, actor: Actor, bound: Collection[str] | None, readings: Sequence[Numbered]
+) -> Checked:
+    """By sensor, equipment that the actor is bound to, unit and value."""
     known = {row.name: row for row in await repository.sensors(session, {item.reading.sensor for item in readings})}
-    bound = await equipment_of(session, actor)
     result = Checked([], [], [], [], ())
     refused: set[str] = set()
     for item in readings:
@@ -102,7 +110,8 @@ async def checked(session: ReadSession, actor: Actor, readings: Sequence[Numbere
         elif fault := _value_fault(index, reading, Measurement(sensor.measurement)):
             result.impossible.append(fault)
         else:
-            result.staged.append(repository.Staged(sensor.id, reading.time, reading.value, reading.quality.value))
+            staged = repository.Staged(sensor.id, reading.time, reading.value, item.quality.value, item.skewed)
+            result.staged.append(staged)
     return Checked(result.staged, result.unknown, result.foreign, result.impossible, tuple(sorted(refused)))
 
 
@@ -111,14 +120,6 @@ def _value_fault(index: int, reading: ReadingIn, measurement: Measurement) -> Fa
         return _fault(index, "unit", f"{reading.sensor} is in {UNITS[measurement]}")
     detail = measurement_fault(measurement, reading.value)
     return _fault(index, "value", detail) if detail else None
-
-
-def _time_fault(time: datetime, now: datetime) -> str | None:
-    if time > now + CLOCK_TOLERANCE:
-        return f"is in the future; the sender's clock may be ahead by {CLOCK_TOLERANCE.seconds} s at most"
-    if time < now - OLDEST:
-        return f"is older than {OLDEST.days} days"
-    return None
 
 
 def _fault(index: int, field: str, detail: str) -> Fault:

@@ -26,12 +26,14 @@ SENSORS = text("""
 
 STAGE = text("""
     CREATE TEMPORARY TABLE IF NOT EXISTS reading_stage (
-        sensor_id integer NOT NULL, time timestamptz NOT NULL, value double precision NOT NULL, quality text NOT NULL
+        sensor_id integer NOT NULL, time timestamptz NOT NULL, value double precision NOT NULL, quality text NOT NULL,
+        skewed boolean NOT NULL
     ) ON COMMIT DELETE ROWS
 """)
-COPY = "COPY reading_stage (sensor_id, time, value, quality) FROM STDIN (FORMAT BINARY)"
+COPY = "COPY reading_stage (sensor_id, time, value, quality, skewed) FROM STDIN (FORMAT BINARY)"
 
-# Totals are added in the order of their keys: two batches can't lock each other out.
+# Totals are added in the order of their keys: two batches can't lock each other out. What a line's states and counts
+# are derived from leaves word of its time (signals/service.py).
 STORE = text("""
     WITH stored AS (
         INSERT INTO mes.reading (sensor_id, time, value, quality, received_at)
@@ -68,6 +70,30 @@ STORE = text("""
             quality_passed = total.quality_passed + excluded.quality_passed,
             quality_failed = total.quality_failed + excluded.quality_failed,
             last_received_at = excluded.last_received_at
+        RETURNING total.late
+    ), by_device AS (
+        INSERT INTO mes.device_total AS total (device_id, slot, received, duplicates, late, skewed, bad,
+                                               last_received_at)
+        SELECT :device, pg_backend_pid() % 16, came.received, came.received - coalesce(new.accepted, 0),
+               coalesce(new.late, 0), came.skewed, coalesce(new.bad, 0), now()
+        FROM (SELECT count(*) AS received, count(*) FILTER (WHERE skewed) AS skewed FROM reading_stage) AS came,
+             (SELECT sum(accepted) AS accepted, sum(late) AS late, sum(bad) AS bad FROM accepted) AS new,
+             (SELECT count(*) FROM counted) AS after_the_lines
+        ON CONFLICT (device_id, slot) DO UPDATE SET
+            received = total.received + excluded.received,
+            duplicates = total.duplicates + excluded.duplicates,
+            late = total.late + excluded.late,
+            skewed = total.skewed + excluded.skewed,
+            bad = total.bad + excluded.bad,
+            last_received_at = excluded.last_received_at
+    ), word AS (
+        INSERT INTO mes.signal_change (line_id, from_time, to_time)
+        SELECT equipment.line_id, min(stored.time), max(stored.time)
+        FROM stored JOIN mes.sensor ON sensor.id = stored.sensor_id
+                    JOIN mes.equipment ON equipment.id = sensor.equipment_id
+        WHERE quality <> 'bad'
+          AND measurement IN ('status', 'good_count', 'reject_count', 'good_total', 'reject_total')
+        GROUP BY equipment.line_id
     )
     SELECT count(*) FROM stored
 """)
@@ -110,7 +136,31 @@ SOURCES = text("""
     SELECT actor_id AS actor, source, last, received, duplicates, out_of_order, last_received_at,
            lost + (SELECT coalesce(sum(CAST(gap ->> 1 AS bigint) - CAST(gap ->> 0 AS bigint)), 0)
                    FROM jsonb_array_elements(missing) AS gap) AS missing
-    FROM mes.reading_source ORDER BY last_received_at DESC, actor_id, source LIMIT 1000
+    FROM mes.reading_source
+    WHERE CAST(:time AS timestamptz) IS NULL OR (last_received_at, actor_id, source) < (:time, :actor, :source)
+    ORDER BY last_received_at DESC, actor_id DESC, source DESC LIMIT :limit
+""")
+# of devices, and of the settings' keys: no device's name has a space; both are few
+BY_DEVICE = text("""
+    SELECT device_id AS id, coalesce(device.name, 'key ' || device_id) AS name, coalesce(received, 0) AS received,
+           coalesce(duplicates, 0) AS duplicates, coalesce(late, 0) AS late, coalesce(skewed, 0) AS skewed,
+           coalesce(bad, 0) AS bad, coalesce(sequence_missing, 0) AS sequence_missing,
+           coalesce(sequence_duplicates, 0) AS sequence_duplicates, coalesce(out_of_order, 0) AS out_of_order,
+           last_received_at
+    FROM (
+        SELECT device_id, sum(received) AS received, sum(duplicates) AS duplicates, sum(late) AS late,
+               sum(skewed) AS skewed, sum(bad) AS bad, max(last_received_at) AS last_received_at
+        FROM mes.device_total GROUP BY device_id
+    ) AS total
+    LEFT JOIN (
+        SELECT actor_id AS device_id, sum(duplicates) AS sequence_duplicates, sum(out_of_order) AS out_of_order,
+               sum(lost + (SELECT coalesce(sum(CAST(gap ->> 1 AS bigint) - CAST(gap ->> 0 AS bigint)), 0)
+                           FROM jsonb_array_elements(missing) AS gap)) AS sequence_missing
+        FROM mes.reading_source GROUP BY actor_id
+    ) AS sequence USING (device_id)
+    LEFT JOIN mes.device ON device.id = device_id
+    WHERE CAST(:after AS text) IS NULL OR device_id > :after
+    ORDER BY device_id LIMIT :limit
 """)
 DISORDER = text("""
     SELECT coalesce(sum(duplicates), 0) AS duplicates, coalesce(sum(out_of_order), 0) AS out_of_order,
@@ -125,23 +175,24 @@ class Staged(NamedTuple):
     time: datetime
     value: float
     quality: str
+    skewed: bool
 
 
 async def sensors(session: ReadSession, names: Iterable[str]) -> Sequence[Row[tuple[int, str, str, str]]]:
     return (await session.execute(SENSORS, {"names": sorted(set(names))})).all()
 
 
-async def store(session: WriteSession, readings: Iterable[Staged], late: timedelta) -> int:
-    """How many were new."""
+async def store(session: WriteSession, device: str, readings: Iterable[Staged], late: timedelta) -> int:
+    """How many were new. `device`: who sent them."""
     await session.execute(STAGE)
     raw = await (await session.connection()).get_raw_connection()
     driver = raw.driver_connection
     assert isinstance(driver, AsyncConnection)
     async with driver.cursor() as cursor, cursor.copy(COPY) as copy:
-        copy.set_types(["int4", "timestamptz", "float8", "text"])
+        copy.set_types(["int4", "timestamptz", "float8", "text", "bool"])
         for reading in readings:
             await copy.write_row(reading)
-    return int((await session.execute(STORE, {"late": late})).scalar_one())
+    return int((await session.execute(STORE, {"late": late, "device": device})).scalar_one())
 
 
 async def ledger(session: WriteSession, actor_id: str, source: str) -> Ledger:
@@ -165,9 +216,16 @@ async def keep_ledger(session: WriteSession, actor_id: str, source: str, ledger:
     await session.execute(KEEP_LEDGER, values)
 
 
-async def sources(session: ReadSession) -> Sequence[Row[Any]]:
-    """The thousand that were heard of last."""
-    return (await session.execute(SOURCES)).all()
+async def sources(session: ReadSession, after: tuple[datetime, str, str] | None, limit: int) -> Sequence[Row[Any]]:
+    """Those first that were heard of last."""
+    time, actor, source = after or (None, None, None)
+    values = {"time": time, "actor": actor, "source": source, "limit": limit}
+    return (await session.execute(SOURCES, values)).all()
+
+
+async def by_device(session: ReadSession, after: str | None, limit: int) -> Sequence[Row[Any]]:
+    """What came of each device's readings, in the order of their ids."""
+    return (await session.execute(BY_DEVICE, {"after": after, "limit": limit})).all()
 
 
 async def disorder(session: ReadSession) -> Row[Any]:

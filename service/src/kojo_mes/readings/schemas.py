@@ -17,6 +17,7 @@ from pydantic import (
     WrapValidator,
 )
 
+from kojo_mes.kit.fields import Time
 from kojo_mes.kit.problems import Fault
 from kojo_mes.lines.plant import Measurement
 
@@ -45,7 +46,7 @@ class ReadingIn(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [EXAMPLE]})
 
     sensor: SensorName
-    time: AwareDatetime = Field(description="when it was measured, with its offset from UTC")
+    time: Time = Field(description="when it was measured, with its offset from UTC")
     value: Annotated[float, Field(strict=True, allow_inf_nan=False)]
     quality: Quality = Quality.GOOD
     unit: Unit | None = Field(default=None, description="the sensor's, where the sender wants it to be checked")
@@ -115,8 +116,24 @@ class SourceOut(BaseModel):
     last_received_at: AwareDatetime
 
 
-class Sources(BaseModel):
-    items: list[SourceOut]
+class DeviceCounts(BaseModel):
+    """What came of all readings that a device sent, or one of the settings' keys."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str = Field(examples=["0190a6f2-5d1c-7cc1-a7f0-3b1f5a9c2d10"])
+    name: str = Field(examples=["press-1-plc"])
+    received: int = Field(description="of known sensors, with possible values", examples=[86400])
+    duplicates: int = Field(description="already known: same sensor, same time", examples=[0])
+    late: int = Field(description="a minute old or more when they came", examples=[12])
+    skewed: int = Field(
+        description="beyond what is allowed of the device's clock, and taken as uncertain", examples=[0]
+    )
+    bad: int = Field(description="of bad quality", examples=[0])
+    sequence_missing: int = Field(description="sequence numbers that were skipped, and are not here yet", examples=[3])
+    sequence_duplicates: int = Field(description="sequence numbers that had come before", examples=[0])
+    out_of_order: int = Field(description="sequence numbers that came after a higher one", examples=[2])
+    last_received_at: AwareDatetime
 
 
 class ReadingOut(BaseModel):

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from fastapi import Response
 
-from kojo_mes.kit import idempotency
+from kojo_mes.identity.service import device_of
+from kojo_mes.kit import idempotency, pages
 from kojo_mes.kit.cache import Cache
 from kojo_mes.kit.database import Database, ReadSession, WriteSession
 from kojo_mes.kit.metrics import READINGS
@@ -14,8 +15,10 @@ from kojo_mes.kit.problems import Fault, invalid
 from kojo_mes.kit.security import Actor
 from kojo_mes.kit.writes import Write
 from kojo_mes.readings import refusals, repository, sequences
+from kojo_mes.readings.clocks import clock_of
 from kojo_mes.readings.schemas import (
     Batch,
+    DeviceCounts,
     Latest,
     LatestReading,
     Page,
@@ -23,7 +26,6 @@ from kojo_mes.readings.schemas import (
     ReadingOut,
     Receipt,
     SourceOut,
-    Sources,
     Unreadable,
 )
 
@@ -38,16 +40,19 @@ async def take_in(write: Write, batch: Batch, *, partial: bool) -> Response:
 
     async def work(session: WriteSession) -> Receipt:
         nonlocal receipt
-        readable, unreadable = refusals.readable(batch.readings, datetime.now(UTC))
+        device = await device_of(session, write.actor)
+        clock = clock_of(device, session.info["settings"])
+        readable, unreadable = refusals.readable(batch.readings, clock, datetime.now(UTC))
         if unreadable and not partial:
             raise invalid(unreadable)
-        checked = await refusals.checked(session, write.actor, readable)
+        bound = None if device is None else device.equipment
+        checked = await refusals.checked(session, write.actor, bound, readable)
         if checked.faults:
             if not partial:
                 raise checked.problem()
             await checked.leave_on_record(session, write.actor)
         await _keep_sequence(session, write.actor, batch)
-        accepted = await repository.store(session, checked.staged, LATE) if checked.staged else 0
+        accepted = await repository.store(session, write.actor.id, checked.staged, LATE) if checked.staged else 0
         received, duplicates = len(batch.readings), len(checked.staged) - accepted
         receipt = Receipt(received=received, accepted=accepted, duplicates=duplicates)
         if partial:
@@ -76,8 +81,16 @@ async def _keep_sequence(session: WriteSession, actor: Actor, batch: Batch) -> N
     await repository.keep_ledger(session, actor.id, batch.source, sequences.heard(ledger, numbers))
 
 
-async def sources(session: ReadSession) -> Sources:
-    return Sources(items=[SourceOut.model_validate(row) for row in await repository.sources(session)])
+async def sources(session: ReadSession, after: tuple[datetime, str, str] | None, limit: int) -> pages.Page[SourceOut]:
+    rows = await repository.sources(session, after, limit + 1)
+    return pages.page_of(
+        rows, limit, SourceOut.model_validate, lambda row: (row.last_received_at, row.actor, row.source)
+    )
+
+
+async def devices(session: ReadSession, after: str | None, limit: int) -> pages.Page[DeviceCounts]:
+    rows = await repository.by_device(session, after, limit + 1)
+    return pages.page_of(rows, limit, DeviceCounts.model_validate, lambda row: (row.id,))
 
 
 async def latest(database: Database, cache: Cache) -> Latest:

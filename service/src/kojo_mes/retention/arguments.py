@@ -21,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     command = add("make", "write a month that is over to a new folder, with a signed manifest")
     _add_month(command)
     command.add_argument("folder", type=Path)
+    add("due", "archive every closed month that has no archive, into KOJO_MES_ARCHIVE_DIRECTORY; one host does it")
     command = add("verify", "check an archive offline")
     command.add_argument("folder", type=Path)
     _add_key(command)

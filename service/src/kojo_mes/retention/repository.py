@@ -2,22 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
-from sqlalchemy import text
+from sqlalchemy import Row, text
 
 from kojo_mes.kit.canonical import parse, plain
-from kojo_mes.kit.database import WriteSession
+from kojo_mes.kit.database import ReadSession, WriteSession
 from kojo_mes.retention.archive import Body, Class
 
 STEP = 5000  # rows that the server hands over at once
 HOLD = text("SELECT mes.hold_months()")
+# held months that are closed and have no archive, and since when they could have had one
+DUE = """
+    SELECT kind, month, now() - (month + interval '1 month' + late) AS overdue
+    FROM mes.retention_class AS class
+    JOIN (SELECT 'audit' AS kind, month FROM mes.audit_hold
+          UNION ALL SELECT 'readings', month FROM mes.readings_hold) AS hold USING (kind)
+    WHERE month + interval '1 month' + late < now()
+      AND NOT EXISTS (SELECT FROM mes.archive WHERE archive.kind = hold.kind AND archive.month = hold.month)
+    ORDER BY month, kind
+"""
+OVERDUE = text(f"""
+    SELECT kind, CAST(coalesce(extract(epoch FROM max(overdue)), 0) AS double precision) AS seconds
+    FROM mes.retention_class LEFT JOIN ({DUE}) AS due USING (kind) GROUP BY kind
+""")  # noqa: S608
+LISTED = text("""
+    SELECT kind, month, rows, first_id, last_id, encode(root, 'hex') AS root, made_at,
+           (SELECT max(checked_at) FROM mes.archive_check AS done
+            WHERE (done.kind, done.month, done.root) = (archive.kind, archive.month, archive.root)) AS checked_at
+    FROM mes.archive
+    WHERE (CAST(month AS text), kind, encode(root, 'hex')) > (:month, :kind, :root)
+    ORDER BY CAST(month AS text), kind, encode(root, 'hex') LIMIT :limit
+""")
 
 
 @dataclass(frozen=True)
@@ -26,6 +48,7 @@ class Stored:
 
     partition: str
     key: tuple[str, ...]
+    time: str
     json: tuple[str, ...] = ()
 
     def identify(self, row: dict[str, Any]) -> str:
@@ -34,8 +57,8 @@ class Stored:
 
 
 STORED = {
-    Class.AUDIT: Stored("audit_event", ("id",), ("old", "new")),
-    Class.READINGS: Stored("reading", ("sensor_id", "time")),
+    Class.AUDIT: Stored("audit_event", ("id",), "at", ("old", "new")),
+    Class.READINGS: Stored("reading", ("sensor_id", "time"), "time"),
 }
 
 
@@ -62,8 +85,38 @@ def closed(connection: psycopg.Connection, kind: Class, month: date) -> bool:
     return bool(row and row[0])
 
 
-def partition(kind: Class, month: date) -> sql.Identifier:
-    return sql.Identifier("mes", f"{STORED[kind].partition}_{month:%Y_%m}")
+def due(connection: psycopg.Connection) -> list[tuple[Class, date]]:
+    """Months that are closed and not archived, the oldest first."""
+    return [(Class(kind), month) for kind, month, _ in connection.execute(DUE.encode()).fetchall()]
+
+
+def be_the_one(connection: psycopg.Connection) -> bool:
+    """Until the connection's end, at most one archivist in the plant gets true."""
+    row = connection.execute("SELECT pg_try_advisory_lock(hashtextextended('kojo-mes archive', 0))").fetchone()
+    return bool(row and row[0])
+
+
+async def overdue(session: ReadSession) -> dict[str, float]:
+    """By kind, for how many seconds the oldest unarchived month could have had an archive; 0 when none waits."""
+    return {row.kind: row.seconds for row in await session.execute(OVERDUE)}
+
+
+async def listed(session: ReadSession, after: tuple[str, str, str], limit: int) -> Sequence[Row[Any]]:
+    """Archives as they were noted, by month, kind and root."""
+    keys = dict(zip(("month", "kind", "root"), after, strict=True))
+    return (await session.execute(LISTED, {**keys, "limit": limit})).all()
+
+
+def of_month(kind: Class, month: date) -> sql.Composable:
+    """A month of the table, for `rows`: who may read the table need not be able to read its parts by their names."""
+    stored = STORED[kind]
+    following = (month.replace(day=28) + timedelta(days=4)).replace(day=1)
+    return sql.SQL("{table} WHERE {time} >= {start} AND {time} < {end}").format(
+        table=sql.Identifier("mes", stored.partition),
+        time=sql.Identifier(stored.time),
+        start=sql.Literal(f"{month}T00:00:00Z"),
+        end=sql.Literal(f"{following}T00:00:00Z"),
+    )
 
 
 def rows(connection: psycopg.Connection, kind: Class, table: sql.Composable) -> Iterator[dict[str, Any]]:

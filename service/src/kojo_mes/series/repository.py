@@ -35,11 +35,13 @@ COMPLETENESS = text("""
     ORDER BY equipment.position, sensor.id
 """)
 METERS = text("""
-    SELECT sensor.name AS sensor, used.kwh
+    SELECT sensor.name AS sensor, used.kwh, used.minutes
     FROM mes.sensor
     JOIN mes.equipment ON equipment.id = sensor.equipment_id AND equipment.retired_at IS NULL
     CROSS JOIN LATERAL (
-        SELECT sum(value) AS kwh FROM mes.reading
+        SELECT sum(value) AS kwh,
+               count(DISTINCT date_bin('1 minute', time, CAST(:start AS timestamptz))) AS minutes
+        FROM mes.reading
         WHERE sensor_id = sensor.id AND time >= :start AND time < :end AND quality <> 'bad'
     ) AS used
     WHERE equipment.line_id = :line AND sensor.measurement = 'energy'
@@ -65,7 +67,7 @@ async def completeness(session: ReadSession, line_id: str, start: datetime, end:
 
 
 async def meters(session: ReadSession, line_id: str, start: datetime, end: datetime) -> Sequence[Row[Any]]:
-    """kWh of each meter; None of one that sent nothing."""
+    """kWh of each meter, and in how many minutes it sent; None of one that sent nothing."""
     return (await session.execute(METERS, {"line": line_id, "start": start, "end": end})).all()
 
 

@@ -90,4 +90,12 @@ async def energy(session: ReadSession, line_id: str, start: datetime, end: datet
     if missing:
         raise Problem(HTTPStatus.CONFLICT, "energy-inputs-missing", "The figure's inputs are missing", errors=missing)
     kwh = sum(meter.kwh for meter in meters)
-    return Energy(line=line_id, start=start, end=end, kwh=kwh, good=good, kwh_per_good_unit=kwh / good)
+    return Energy(
+        line=line_id,
+        start=start,
+        end=end,
+        kwh=kwh,
+        good=good,
+        kwh_per_good_unit=kwh / good,
+        completeness=min(meter.minutes for meter in meters) / ceil((end - start) / MINUTE),
+    )

@@ -96,7 +96,7 @@ async def close_days(write: Planning, body: ClosureIn) -> Response:
     return await write.run(work, status=HTTPStatus.CREATED)
 
 
-@router.get("/{shift}", dependencies=READ)
+@router.get("/{shift:uuid}", dependencies=READ)  # `patterns` and `closures` are no shifts
 async def shift(request: Request, response: Response, shift: UUID) -> ShiftOut:
     """One shift, with its ETag."""
 

@@ -21,7 +21,9 @@ class ShiftPattern(Base):
     starts: Mapped[time]
     ends: Mapped[time]
     first_day: Mapped[date]
-    last_day: Mapped[date]
+    last_day: Mapped[date | None]  # none: the plant's page has it still
+    source: Mapped[str] = mapped_column(default="person")
+    planned_to: Mapped[date | None]  # of the plant's page: up to when its shifts are made
 
 
 class ShiftClosure(Base):

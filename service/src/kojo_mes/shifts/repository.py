@@ -18,6 +18,34 @@ CLOSE = text("""
     WHERE line_id = :line AND day BETWEEN :first AND :last AND NOT cancelled
     RETURNING id, starts_at, ends_at
 """)
+# A line's calendar speaks of the time from its first shift, pattern or closure to its last: beyond, nobody said.
+CALENDARS = text("""
+    SELECT line.id AS line, spoken.start, spoken.stop, spoken.start <= now() AND spoken.stop > now() AS known,
+           EXISTS (SELECT FROM mes.shift WHERE line_id = line.id AND NOT cancelled
+                                           AND starts_at <= now() AND ends_at > now()) AS working
+    FROM mes.line CROSS JOIN mes.site CROSS JOIN LATERAL (
+        SELECT min(start) AS start, max(stop) AS stop
+        FROM (
+            (SELECT starts_at AS start, ends_at AS stop FROM mes.shift WHERE line_id = line.id
+             ORDER BY starts_at LIMIT 1)
+            UNION ALL
+            (SELECT starts_at, ends_at FROM mes.shift WHERE line_id = line.id ORDER BY starts_at DESC LIMIT 1)
+            UNION ALL
+            SELECT CAST(first_day AS timestamp) AT TIME ZONE site.timezone,
+                   CAST(last_day + 1 AS timestamp) AT TIME ZONE site.timezone
+            FROM (SELECT first_day, coalesce(last_day, planned_to) AS last_day FROM mes.shift_pattern
+                  WHERE line_id = line.id
+                  UNION ALL SELECT first_day, last_day FROM mes.shift_closure WHERE line_id = line.id) AS days
+            WHERE last_day IS NOT NULL
+        ) AS said
+    ) AS spoken
+    WHERE line.retired_at IS NULL AND (CAST(:line AS text) IS NULL OR line.id = :line)
+""")
+
+
+async def calendars(session: ReadSession, line_id: str | None = None) -> Sequence[Row[Any]]:
+    """Of the lines in use: from when to when the calendar speaks, whether it does now, and whether a shift runs now."""
+    return (await session.execute(CALENDARS, {"line": line_id})).all()
 
 
 async def add(session: WriteSession, rows: Iterable[dict[str, Any]]) -> None:

@@ -33,6 +33,7 @@ from kojo_mes.shifts.schemas import (
     ShiftOut,
     ShiftTimes,
 )
+from kojo_mes.signals import repository as signals_repository
 
 
 async def plan(session: WriteSession, actor: Actor, given: PatternIn) -> PatternOut:
@@ -70,7 +71,8 @@ async def plan(session: WriteSession, actor: Actor, given: PatternIn) -> Pattern
     try:
         await repository.add(session, shifts)
     except IntegrityError as error:
-        raise _overlap(error) from error
+        raise _overlap(error, given.line) from error
+    await _outdate(session, given.line, planned[0].starts_at, planned[-1].ends_at)
     answer = PatternOut(id=row.id, shifts=len(shifts), first_day=given.first_day, last_day=given.last_day)
     await audit.record(
         session,
@@ -99,6 +101,7 @@ async def add(session: WriteSession, actor: Actor, given: ShiftIn) -> ShiftOut:
     )
     session.add(shift)
     answer = await _stored(session, shift)
+    await _outdate(session, given.line, given.starts_at, given.ends_at)
     ref = RecordRef("shift", shift.id, 1)
     await audit.record(session, actor, "shifts:add", ref, new=answer.model_dump(), reason=given.exception)
     return answer
@@ -111,8 +114,8 @@ async def move(session: WriteSession, actor: Actor, shift_id: str, version: int,
     shift.starts_at, shift.ends_at, shift.exception = given.starts_at, given.ends_at, given.exception
     shift.version += 1
     answer = await _stored(session, shift)
-    await oee_repository.outdate(session, shift.line_id, old.starts_at, old.ends_at)
-    await oee_repository.outdate(session, shift.line_id, shift.starts_at, shift.ends_at)
+    await _outdate(session, shift.line_id, old.starts_at, old.ends_at)
+    await _outdate(session, shift.line_id, shift.starts_at, shift.ends_at)
     ref = RecordRef("shift", shift_id, answer.version)
     await audit.record(
         session, actor, "shifts:move", ref, old=old.model_dump(), new=answer.model_dump(), reason=given.exception
@@ -127,7 +130,7 @@ async def cancel(session: WriteSession, actor: Actor, shift_id: str, version: in
     shift.cancelled, shift.exception = True, given.exception
     shift.version += 1
     answer = await _stored(session, shift)
-    await oee_repository.outdate(session, shift.line_id, shift.starts_at, shift.ends_at)
+    await _outdate(session, shift.line_id, shift.starts_at, shift.ends_at)
     ref = RecordRef("shift", shift_id, answer.version)
     await audit.record(
         session, actor, "shifts:cancel", ref, old=old.model_dump(), new=answer.model_dump(), reason=given.exception
@@ -150,7 +153,7 @@ async def close(session: WriteSession, actor: Actor, given: ClosureIn) -> Closur
     await session.flush()
     cancelled = await repository.cancel_days(session, given.line, given.first_day, given.last_day, given.reason)
     for shift in cancelled:
-        await oee_repository.outdate(session, given.line, shift.starts_at, shift.ends_at)
+        await _outdate(session, given.line, shift.starts_at, shift.ends_at)
     new = {**given.model_dump(), "cancelled": [shift.id for shift in cancelled]}
     ref = RecordRef("shift_closure", closure.id)
     await audit.record(session, actor, "shifts:close", ref, new=new, reason=given.reason)
@@ -175,6 +178,12 @@ async def shift(session: ReadSession, shift_id: str) -> ShiftOut:
     if row is None:
         raise _unknown(shift_id)
     return ShiftOut.model_validate(row)
+
+
+async def _outdate(session: WriteSession, line_id: str, start: datetime, end: datetime) -> None:
+    """What was made of the calendar is made anew: OEE, and which stops were out of shift."""
+    await oee_repository.outdate(session, line_id, start, end)
+    await signals_repository.changed(session, line_id, start, end)
 
 
 async def _begin(session: WriteSession, line_id: str) -> ZoneInfo:
@@ -203,20 +212,20 @@ async def _changeable(session: WriteSession, shift_id: str, version: int, verb: 
 
 
 async def _stored(session: WriteSession, shift: Shift) -> ShiftOut:
+    line_id = shift.line_id  # a failed flush takes the row's values away
     try:
         await session.flush()
     except IntegrityError as error:
-        raise _overlap(error) from error
+        raise _overlap(error, line_id) from error
     return ShiftOut.model_validate(shift)
 
 
-def _overlap(error: IntegrityError) -> Exception:
+def _overlap(error: IntegrityError, line_id: str) -> Exception:
     cause = driver_error(error)
     if cause is None or cause.diag.constraint_name != repository.OVERLAP:
         return error
-    return Problem(
-        HTTPStatus.CONFLICT, "shift-overlap", "The shift overlaps another of the line", cause.diag.message_detail
-    )
+    title = "The shift overlaps another of the line"
+    return Denied(RecordRef("line", line_id), "plan", title, cause.diag.message_detail, kind="shift-overlap")
 
 
 def _unknown(shift_id: str) -> Problem:

@@ -36,11 +36,17 @@ class Machine:
         self.work += running * seconds * PACE / self.ideal_cycle_time
         made, self.work = int(self.work), self.work % 1
         rejected = sum(self.random.random() < REJECTS for _ in range(made))
-        self.counts = {
-            Measurement.GOOD_COUNT: made - rejected,
-            Measurement.REJECT_COUNT: rejected,
-            Measurement.QUALITY_PASSED: made - rejected,
-            Measurement.QUALITY_FAILED: rejected,
+        checks = {Measurement.QUALITY_PASSED: made - rejected, Measurement.QUALITY_FAILED: rejected}
+        self.counts = checks | self._units(made - rejected, rejected)
+
+    def _units(self, good: int, rejected: int) -> dict[Measurement, int]:
+        limit = self.page.counter_limit
+        if limit is None:
+            return {Measurement.GOOD_COUNT: good, Measurement.REJECT_COUNT: rejected}
+        before = self.counts
+        return {
+            total: (before.get(total, 0) + units) % (limit + 1)
+            for total, units in ((Measurement.GOOD_TOTAL, good), (Measurement.REJECT_TOTAL, rejected))
         }
 
     def values(self, running: bool) -> dict[Measurement, float]:

@@ -21,6 +21,7 @@ from kojo_mes.traceability.schemas import (
 from kojo_mes.traceability.service import unknown
 
 IN_STOCK = "stock"
+IN_PROCESS = "in process"
 
 
 async def genealogy(session: ReadSession, lot_id: str, direction: Direction) -> Genealogy:
@@ -43,7 +44,7 @@ def _edges(row: Row[tuple[Any, ...]], forward: bool) -> Iterator[Edge]:
 
 
 async def recall(session: ReadSession, lot_id: str) -> str:
-    """A Recall in JSON. An empty list is an answer too: nothing of it is in stock, nothing was shipped."""
+    """A Recall in JSON. An empty list is an answer too: nothing of it is in process or stock, nothing was shipped."""
     document = await walks.recall(session, lot_id)
     if document is None:
         raise unknown(lot_id)
@@ -55,12 +56,13 @@ def edge_rows(answer: Genealogy) -> Iterator[EdgeRow]:
 
 
 def affected_rows(answer: Recall) -> Iterator[AffectedRow]:
-    """A row for each delivery, one for what is in stock."""
+    """A row for each delivery, one for what is in stock or, before any output is booked, in process."""
     for item in answer.affected:
         common = item.model_dump(include={"lot", "kind", "product", "state", "unit", "depth"})
         common["path"] = " > ".join([*(step.lot for step in item.path), item.lot])
-        if item.in_stock:
-            yield AffectedRow(**common, whereabouts=IN_STOCK, delivery="", quantity=item.in_stock, time=None)
+        if item.in_stock or not item.deliveries:
+            where = IN_STOCK if item.in_stock else IN_PROCESS
+            yield AffectedRow(**common, whereabouts=where, delivery="", quantity=item.in_stock, time=None)
         for sent in item.deliveries:
             yield AffectedRow(
                 **common,

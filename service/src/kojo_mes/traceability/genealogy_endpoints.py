@@ -49,8 +49,8 @@ async def genealogy(
 
 @router.get("/{lot}/recall", response_model=Recall)
 async def recall(request: Request, as_csv: AsCsv, lot: LotId) -> Response:
-    """Every lot and serial in stock or shipped that has some of this lot in it: how it got there, how much there is,
-    who has it. As CSV: a line a delivery or stock."""
+    """Every lot and serial in process, in stock or shipped that has some of this lot in it: how it got there, how much
+    there is, who has it. As CSV: a line a delivery or stock."""
     database: Database = request.app.state.database
     document = await database.read(lambda session: walk.recall(session, lot))
     if as_csv:

@@ -15,18 +15,8 @@ from kojo_mes.traceability.models import Lot, MaterialMovement
 BALANCE = text("""
     SELECT kind, sum(quantity) AS quantity FROM mes.material_movement WHERE lot_id = :lot GROUP BY kind
 """)
-HOLDS = text("""
-    SELECT id, reason FROM mes.hold
-    WHERE released_at IS NULL AND (
-        serial COLLATE "C" = :lot
-        OR lot_id COLLATE "C" = :lot AND NOT EXISTS (SELECT FROM mes.lot WHERE lot.id = serial COLLATE "C")
-    )
-    ORDER BY id
-""")
-NONCONFORMANCES = text("""
-    SELECT id, state FROM mes.nonconformance
-    WHERE state <> 'closed' AND (lot_id COLLATE "C" = :lot OR serial COLLATE "C" = :lot) ORDER BY id
-""")
+HOLDS = text("SELECT id, reason FROM mes.holds_of(:lot) ORDER BY id")
+NONCONFORMANCES = text("SELECT id, state FROM mes.nonconformances_of(:lot) ORDER BY id")
 CONTENT = text("""
     SELECT id, kind, lot_id, into_lot_id, quantity, unit, time, reason, recorded_by FROM mes.material_movement
     WHERE lot_id = :lot AND lot_version <= :version OR into_lot_id = :lot AND into_version <= :version
@@ -87,7 +77,7 @@ async def balance(session: ReadSession, lot: str) -> dict[str, Decimal]:
 
 
 async def active_holds(session: ReadSession, lot: str) -> Sequence[Row[tuple[str, str]]]:
-    """As `mes.is_held` (migration 0008) sees them."""
+    """As `mes.is_held` (migration 0020) sees them."""
     return (await session.execute(HOLDS, {"lot": lot})).all()
 
 

@@ -256,7 +256,7 @@ class Delivery(BaseModel):
 
 
 class Affected(BaseModel):
-    """A lot or serial that a recall has to reach: in stock or shipped."""
+    """A lot or serial that a recall has to reach: in process, in stock or shipped."""
 
     lot: str = Field(examples=["L-260105-07"])
     kind: LotKind
@@ -282,13 +282,13 @@ class EdgeRow(Edge):
 
 
 class AffectedRow(BaseModel):
-    """A line of a recall as CSV: one a delivery, one for what is in stock."""
+    """A line of a recall as CSV: one a delivery, one for what is in stock or in process."""
 
     lot: str
     kind: LotKind
     product: str
     state: LotState
-    whereabouts: str = Field(description="stock, or the consignee")
+    whereabouts: str = Field(description="stock, in process, or the consignee")
     delivery: str
     quantity: Amount
     unit: Unit

@@ -73,7 +73,7 @@ RECALL = text("""
         ) ELSE '[]' END
     ) ORDER BY reached.depth, lot.id), '[]'))::text AS document, (SELECT count(*) FROM reached) > 0 AS known
     FROM reached JOIN mes.lot ON lot.id = reached.lot_id
-    WHERE lot.on_hand > 0 OR lot.shipped > 0
+    WHERE lot.on_hand > 0 OR lot.shipped > 0 OR lot.state IN ('created', 'in_process', 'on_hold')
 """)
 
 
@@ -88,7 +88,7 @@ async def backward(session: ReadSession, lot: str) -> Sequence[Row[tuple[Any, ..
 
 
 async def recall(session: ReadSession, lot: str) -> str | None:
-    """All that is in stock or was shipped of the lot and of whatever it went into: schemas.Recall in JSON. None when
-    there is no such lot."""
+    """All that is in process, in stock or was shipped of the lot and of whatever it went into: schemas.Recall in JSON.
+    None when there is no such lot."""
     row = (await session.execute(RECALL, {"lot": lot})).one()
     return str(row.document) if row.known else None

@@ -102,15 +102,12 @@ actions:
 """
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.kojo.plant.plugins.module_utils.psql import NotRunning, Refused, Run, identifier, literal, psql
 from ansible_collections.kojo.plant.plugins.module_utils.scram import matches, verifier
-
-# runs SQL in a database and returns what it printed
-Run = Callable[[str, str], str]
 
 ATTRIBUTES = "LOGIN INHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
 
@@ -135,14 +132,6 @@ SELECT json_build_object(
 """
 
 
-class AccessError(Exception):
-    """The server refused, or isn't the primary."""
-
-
-class NotRunning(AccessError):
-    """No server answers on the socket."""
-
-
 @dataclass
 class Plan:
     """Statements by the database they run in, and what they do in words."""
@@ -154,14 +143,6 @@ class Plan:
     def add(self, action: str, *statements: str) -> None:
         self.actions.append(action)
         self.statements.extend(statements)
-
-
-def identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def plan_password(plan: Plan, name: str, password: str | None, kept: str | None) -> None:
@@ -220,7 +201,7 @@ def build(options: dict[str, Any], state: dict[str, Any]) -> Plan:
         if name in roles:
             plan_password(plan, name, password, roles[name]["password"])
         else:
-            raise AccessError(f"passwords: there is no role {name!r}")
+            raise Refused(f"passwords: there is no role {name!r}")
     for database in options["databases"]:
         plan_database(plan, database, databases.get(database["name"]))
     return plan
@@ -235,7 +216,7 @@ def grant_access(options: dict[str, Any], run: Run, check_mode: bool) -> dict[st
         plan = build({**options, "passwords": {}}, {"roles": None, "databases": None})
         return _outcome(plan)
     if state["recovery"]:
-        raise AccessError("this server is a standby: the primary has moved since it was asked for; run again")
+        raise Refused("this server is a standby: the primary has moved since it was asked for; run again")
     plan = build(options, state)
     if not check_mode:
         for statement in plan.new_databases:
@@ -248,29 +229,6 @@ def grant_access(options: dict[str, Any], run: Run, check_mode: bool) -> dict[st
 def _outcome(plan: Plan) -> dict[str, Any]:
     after = "".join(f"{action}\n" for action in plan.actions)
     return {"changed": bool(plan.actions), "actions": plan.actions, "diff": {"before": "", "after": after}}
-
-
-def psql(module: AnsibleModule) -> Run:
-    def run(database: str, statements: str) -> str:
-        command = [
-            "runuser",
-            "-u",
-            module.params["server_user"],
-            "--",
-            "psql",
-            "--no-psqlrc",
-            "--quiet",
-            "--tuples-only",
-        ]
-        command += ["--no-align", "--set", "ON_ERROR_STOP=1", "--host", module.params["socket_directory"], database]
-        code, out, error = module.run_command(command, data=statements + ";\n", cwd="/")
-        if code == 2:
-            raise NotRunning(f"no PostgreSQL server answers in {module.params['socket_directory']}: {error.strip()}")
-        if code:
-            raise AccessError(f"psql: {error.strip()}")
-        return str(out)
-
-    return run
 
 
 def main() -> None:
@@ -307,7 +265,7 @@ def main() -> None:
         module.exit_json(**_outcome(build({**module.params, "passwords": {}}, {"roles": None, "databases": None})))
     try:
         outcome = grant_access(module.params, psql(module), module.check_mode)
-    except (AccessError, ValueError) as error:
+    except (Refused, ValueError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**outcome)
 

@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.kojo.plant.plugins.plugin_utils.plant_model_addresses import (
@@ -16,8 +15,10 @@ from ansible_collections.kojo.plant.plugins.plugin_utils.plant_model_addresses i
 )
 from ansible_collections.kojo.plant.plugins.plugin_utils.plant_model_flows import check_conduits, check_flows
 from ansible_collections.kojo.plant.plugins.plugin_utils.plant_model_groups import check_groups
+from ansible_collections.kojo.plant.plugins.plugin_utils.plant_model_lines import check_lines
 from ansible_collections.kojo.plant.plugins.plugin_utils.plant_model_parts import Parts
 from ansible_collections.kojo.plant.plugins.plugin_utils.plant_model_shape import Fault, read_page
+from ansible_collections.kojo.plant.plugins.plugin_utils.plant_model_shifts import check_shifts
 from ansible_collections.kojo.plant.plugins.plugin_utils.plant_secrets import secret_faults
 
 
@@ -38,7 +39,8 @@ def check_model(
         *check_hosts(parts),
         *check_virtual_address(parts),
         *check_conduits(parts),
-        *_check_lines(parts),
+        *check_lines(parts),
+        *check_shifts(parts),
         *secret_faults(secrets),
     ]
     # a conduit, zone or address that is wrong would be reported again as a conduit that is missing
@@ -47,15 +49,3 @@ def check_model(
     ):
         faults += check_flows(parts)
     return faults
-
-
-def _check_lines(parts: Parts) -> Iterator[Fault]:
-    if parts.page.get("plant_lines") == []:
-        yield Fault("plant_lines", "is empty", "describe at least one line")
-    lines = parts.items("plant_lines")
-    equipment = [piece or {} for line in lines for piece in line.get("equipment", [])]
-    for kind, entries in (("lines", lines), ("pieces of equipment", equipment)):
-        counts = Counter(entry["id"] for entry in entries if "id" in entry)
-        for name, count in counts.items():
-            if count > 1:
-                yield Fault("plant_lines", f"{count} {kind} have the id {name}", "give each an id of its own")

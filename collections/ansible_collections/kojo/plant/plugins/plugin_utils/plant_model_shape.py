@@ -100,10 +100,26 @@ NETWORK: Final = Leaf(lambda value: isinstance(value, str) and IPv4Network(value
 POSITIVE: Final = Leaf(lambda value: _number(value) and value > 0, "a number above 0", "4.0")
 NUMBER: Final = Leaf(_number, "a number", "80.0")
 RATIO: Final = Leaf(lambda value: _number(value) and 0 < value < 1, "a ratio between 0 and 1", "0.999")
+SECONDS: Final = Leaf(lambda value: _number(value) and 0 <= value <= 3600, "seconds from 0 to 3600", "30")
+TRUTH: Final = Leaf(lambda value: isinstance(value, bool), "true or false", "true")
+COUNTER: Final = Leaf(
+    lambda value: isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**53,
+    "the highest number of a counter",
+    "65535",
+)
+# without quotation marks YAML takes 14:00 for the number 840
+CLOCK: Final = Leaf(_matching(r"([01]\d|2[0-3]):[0-5]\d"), "a time of day in quotation marks", '"06:00"')
+WEEKDAY: Final = Leaf(
+    lambda value: isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 7,
+    "a weekday by ISO 8601 (1 is Monday, 7 Sunday)",
+    "1",
+)
 PORT: Final = Leaf(lambda v: isinstance(v, int) and not isinstance(v, bool) and 0 < v < 65536, "a port", "5432")
 
 PORT_PROTOCOLS: Final = ("tcp", "udp")
 TRANSLATED: Final = Record({"ja": TEXT, "en": TEXT}, what="a text in both languages, {ja: …, en: …}")
+
+PLACE: Final = Record({"id": IDENTIFIER, "name": TRANSLATED})
 
 PAGE: Final = Record(
     {
@@ -143,13 +159,43 @@ PAGE: Final = Record(
                     "name": TRANSLATED,
                     "product": CODE,
                     "ideal_cycle_time": POSITIVE,
+                    "micro_stop_limit": SECONDS,
+                    "area": IDENTIFIER,
+                    "work_cells": Many(PLACE, "a list of work cells"),
                     "equipment": Many(
-                        Record({"id": IDENTIFIER, "name": TRANSLATED, "type": CODE, "temperature_limit": NUMBER}),
+                        Record(
+                            {
+                                "id": IDENTIFIER,
+                                "name": TRANSLATED,
+                                "type": CODE,
+                                "temperature_limit": NUMBER,
+                                "work_cell": IDENTIFIER,
+                                "energy_meter": TRUTH,
+                                "counter_limit": COUNTER,
+                            },
+                            optional=frozenset({"work_cell", "energy_meter", "counter_limit"}),
+                        ),
                         "a list of equipment",
                     ),
-                }
+                },
+                optional=frozenset({"micro_stop_limit", "area", "work_cells"}),
             ),
             "a list of lines",
+        ),
+        "plant_enterprise": TEXT,
+        "plant_areas": Many(PLACE, "a list of areas"),
+        "plant_shifts": Many(
+            Record(
+                {
+                    "name": CODE,
+                    "weekdays": Many(WEEKDAY, "a list of weekdays"),
+                    "starts": CLOCK,
+                    "ends": CLOCK,
+                    "lines": Many(IDENTIFIER, "a list of lines"),
+                },
+                optional=frozenset({"lines"}),
+            ),
+            "a list of shifts",
         ),
         "plant_service_levels": Record(
             {
@@ -160,7 +206,8 @@ PAGE: Final = Record(
                 "database_latency_p95": POSITIVE,
             }
         ),
-    }
+    },
+    optional=frozenset({"plant_enterprise", "plant_areas", "plant_shifts"}),
 )
 
 

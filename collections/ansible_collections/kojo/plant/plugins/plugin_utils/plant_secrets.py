@@ -70,10 +70,16 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "alertmanager_web_password": _token,
     "grafana_admin_password": _token,
     "mes_simulator_key": _token,
+    "mes_journal_key": _token,
+    "mes_gate_key": _token,
+    "mes_escrow_key": _token,
     "mes_token_secret": _token,
     "mes_seal_key": _signing_key,
+    "mes_journal_signing_key": _signing_key,
     "bcrypt_salt": _bcrypt_salt,
 }
+# given by somebody outside the plant, where there is one: an OpenID provider
+OPTIONAL = ("mes_oidc_client_secret",)
 
 
 def generate_missing(present: Mapping[str, object]) -> dict[str, str]:
@@ -89,9 +95,9 @@ def secret_faults(present: object) -> Iterator[Fault]:
         yield Fault("plant_secrets", "is not a dictionary", REMEDY)
     else:
         for name in present:
-            if name not in GENERATORS:
-                yield Fault(f"plant_secrets.{name}", "is an unknown key", suggestion(name, GENERATORS))
-        for name in GENERATORS:
+            if name not in (*GENERATORS, *OPTIONAL):
+                yield Fault(f"plant_secrets.{name}", "is an unknown key", suggestion(name, (*GENERATORS, *OPTIONAL)))
+        for name in (*GENERATORS, *(name for name in OPTIONAL if name in present)):
             problem = _problem(name, present[name]) if name in present else "is missing"
             if problem:
                 yield Fault(f"plant_secrets.{name}", problem, f"remove it and {REMEDY}" if name in present else REMEDY)
@@ -108,6 +114,6 @@ def _problem(name: str, value: object) -> str | None:
         return f"is shorter than {SHORTEST} characters"
     if name == "bcrypt_salt" and not re.fullmatch(r"[./A-Za-z0-9]{21}[.Oeu]", value):
         return "is not 22 characters of bcrypt's alphabet ending in one of .Oeu"
-    if name == "mes_seal_key" and not value.startswith("-----BEGIN PRIVATE KEY-----"):
+    if GENERATORS.get(name) is _signing_key and not value.startswith("-----BEGIN PRIVATE KEY-----"):
         return "is not a private key in PEM (PKCS 8)"
     return None

@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 import pytest
+from ansible_collections.kojo.plant.plugins.module_utils.psql import NotRunning, Refused
 from ansible_collections.kojo.plant.plugins.module_utils.scram import matches, verifier
-from ansible_collections.kojo.plant.plugins.modules.postgresql_access import AccessError, NotRunning, grant_access
+from ansible_collections.kojo.plant.plugins.modules.postgresql_access import grant_access
 
 APP = {"name": "kojo_app", "password": "secret", "member_of": [], "execute": []}
 KOJO = {"name": "kojo", "owner": "kojo_owner", "connect": ["kojo_app"]}
@@ -110,14 +111,14 @@ def test_only_the_password_of_a_role_that_others_make_is_set() -> None:
 
 
 def test_a_password_for_nobody_is_an_error() -> None:
-    with pytest.raises(AccessError, match="no role 'replicatr'"):
+    with pytest.raises(Refused, match="no role 'replicatr'"):
         grant_access(options(passwords={"replicatr": "new"}), Server({}), False)
 
 
 def test_a_standby_is_refused() -> None:
     server = Server({})
     server.state["recovery"] = True
-    with pytest.raises(AccessError, match=r"standby.*run again"):
+    with pytest.raises(Refused, match=r"standby.*run again"):
         grant_access(options(roles=[APP]), server, False)
     assert server.statements == []
 

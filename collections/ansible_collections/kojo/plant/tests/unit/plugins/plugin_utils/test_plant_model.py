@@ -58,6 +58,10 @@ PLANT: dict[str, Any] = {
                 ],
             },
         ],
+        "plant_shifts": [
+            {"name": "day", "weekdays": [1, 2, 3, 4, 5], "starts": "06:00", "ends": "18:00"},
+            {"name": "night", "weekdays": [5], "starts": "18:00", "ends": "06:00", "lines": ["line-1"]},
+        ],
         "plant_service_levels": {
             "production_uptime": 0.999,
             "database_uptime": 0.9995,
@@ -129,6 +133,18 @@ def test_a_sound_plant_has_no_fault(plant: dict[str, Any]) -> None:
     assert faults(plant) == []
 
 
+def test_what_a_plant_may_say_more(plant: dict[str, Any]) -> None:
+    """The hierarchy of ISA-95, micro-stops, meters and counters; and a page without shifts is sound too."""
+    name = {"ja": "工場棟", "en": "Hall"}
+    line = plant["page"]["plant_lines"][0]
+    plant["page"] |= {"plant_enterprise": "Kojo KK", "plant_areas": [{"id": "hall", "name": name}]}
+    line |= {"area": "hall", "work_cells": [{"id": "cell", "name": name}], "micro_stop_limit": 30}
+    line["equipment"][0] |= {"work_cell": "cell", "energy_meter": True, "counter_limit": 65535}
+    assert faults(plant) == []
+    del plant["page"]["plant_shifts"]
+    assert faults(plant) == []
+
+
 ONE_FAULT = [
     # shape
     (page("plant_langage", "en"), "plant_langage", "unknown key", "did you mean plant_language?"),
@@ -166,6 +182,46 @@ ONE_FAULT = [
         "own",
     ),
     (page("plant_lines", 0, "equipment", [None]), "plant_lines[0].equipment[0]", "not a dictionary", "dictionary"),
+    (page("plant_lines", 0, "micro_stop_limit", 4000), "plant_lines[0].micro_stop_limit", "not seconds", "30"),
+    (page("plant_lines", 0, "area", "hall"), "plant_lines[0].area", "hall is not in plant_areas", "describe it"),
+    (
+        page("plant_lines", 0, "equipment", 0, "work_cell", "cell"),
+        "plant_lines[0].equipment[0].work_cell",
+        "cell is not in the line's work_cells",
+        "describe it in",
+    ),
+    (
+        page("plant_lines", 0, "work_cells", [{"id": "m-1", "name": {"ja": "臼", "en": "Stone"}}]),
+        "plant_lines",
+        "work cell shares the id m-1",
+        "own",
+    ),
+    (
+        page("plant_lines", 0, "equipment", 0, "energy_meter", "yes"),
+        "plant_lines[0].equipment[0].energy_meter",
+        "not true or false",
+        "true",
+    ),
+    (
+        page("plant_lines", 0, "equipment", 0, "counter_limit", 0),
+        "plant_lines[0].equipment[0].counter_limit",
+        "0 is not the highest number",
+        "65535",
+    ),
+    # shifts
+    (page("plant_shifts", 0, "starts", 840), "plant_shifts[0].starts", "840 is not a time of day in quotation", '"06'),
+    (page("plant_shifts", 0, "ends", "24:00"), "plant_shifts[0].ends", "'24:00' is not a time of day", '"06:00"'),
+    (page("plant_shifts", 0, "weekdays", [0]), "plant_shifts[0].weekdays[0]", "0 is not a weekday", "write for"),
+    (page("plant_shifts", 0, "weekdays", []), "plant_shifts[0].weekdays", "names no day", "[1, 2, 3, 4, 5]"),
+    (page("plant_shifts", 1, "lines", ["line-2"]), "plant_shifts[1].lines[0]", "line-2 is not a line", "mean line-1?"),
+    (page("plant_shifts", 1, "starts", "17:59"), "plant_shifts[1]", "night overlaps day on line-1", "move one of them"),
+    (
+        page("plant_shifts", 1, {"name": "night", "weekdays": [7], "starts": "22:00", "ends": "06:30"}),
+        "plant_shifts[1]",
+        "night overlaps day on line-1",
+        "name the lines",
+    ),
+    (drop("page", "plant_shifts", 0, "ends"), "plant_shifts[0].ends", "is missing", "quotation marks"),
     # zones and addresses
     (page("plant_zones", "front", "level", 7), "plant_zones.front.level", "7 is not one of", "write one of them"),
     (
@@ -347,7 +403,7 @@ def test_no_message_holds_a_secret(plant: dict[str, Any]) -> None:
 def test_junk_is_reported_never_a_crash(plant: dict[str, Any], key: str, junk: Any) -> None:
     plant["page"][key] = junk
     legal = (key, junk) in [
-        ("plant_control_nodes", []),
+        *((name, []) for name in ("plant_control_nodes", "plant_shifts")),
         *((name, "text") for name in ("plant_id", "plant_domain")),
     ]
     assert bool(faults(plant)) != legal

@@ -1,0 +1,424 @@
+#!/usr/bin/python3
+"""Keeps copies of the service's audit seals and archived months, and tells when copy and source disagree.
+
+    kojo-escrow seals FOLDER               appends the seals that the copy lacks
+    kojo-escrow archives FOLDER            fetches the archives that the copy lacks
+    kojo-escrow metrics FOLDER DIRECTORY   as root: writes what the others found out for the node exporter
+
+What is in the folder is only added to: a seal that doesn't continue the copy, or a source that ends before it, is a
+disagreement, and so is anything that isn't signed with a trusted key. Sources, keys and certificates come from the
+unit's environment. Formats: kojo_mes/audit/records.py and kojo_mes/retention/archive.py of the service.
+
+Exit codes: 0 copy and source agree; 1 they disagree, or no source answers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import os
+import re
+import shutil
+import ssl
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlencode, urlsplit
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+PAGE = 500
+BLOCK = 1024 * 1024
+TIMEOUT = 30.0
+FIRST_PREVIOUS = bytes(32).hex()
+SEAL_USE, ARCHIVE_USE = b"kojo.audit.seal.v1\0", b"kojo.archive.v1\0"
+ROWS, MANIFEST = "rows.jsonl.gz", "manifest.json"
+NAME = re.compile(r"(audit|readings)-\d{4}-\d{2}")
+
+HELP = {
+    "kojo_escrow_agreed_timestamp_seconds": "End of the last run in which a source answered and agreed with the copy.",
+    "kojo_escrow_disagrees": "1 when the last run that reached a source found that it and the copy disagree.",
+    "kojo_escrow_newest_seal_timestamp_seconds": "When the newest seal of the copy was made; 0 without one.",
+    "kojo_escrow_newest_seal_number": "Number of the newest seal of the copy.",
+    "kojo_escrow_archives": "Archived months in the copy.",
+    "kojo_escrow_archives_missing": "Archived months that the service knows and the copy lacks.",
+}
+
+
+class Disagreement(Exception):
+    """The source isn't what the copy, or a signature, says that it is."""
+
+
+class NoAnswer(Exception):
+    """No source gave what was asked for."""
+
+
+class Missing(Exception):
+    """The source hasn't got it."""
+
+
+class Keys:
+    """The trusted public keys, by their id: the first 8 bytes of SHA-256 of a key's 32 bytes."""
+
+    def __init__(self, pem: str) -> None:
+        self._keys: dict[str, Ed25519PublicKey] = {}
+        for block in re.findall(r"-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----", pem, re.DOTALL):
+            key = load_pem_public_key(block.encode())
+            if not isinstance(key, Ed25519PublicKey):
+                raise ValueError("a trusted key is not an Ed25519 key")
+            self._keys[hashlib.sha256(key.public_bytes_raw()).hexdigest()[:16]] = key
+
+    def check(self, what: str, key: object, signed: bytes, signature: bytes) -> None:
+        known = self._keys.get(str(key))
+        if known is None:
+            raise Disagreement(f"{what} names the key {key}, which is not trusted here")
+        try:
+            known.verify(signature, signed)
+        except InvalidSignature:
+            raise Disagreement(f"{what} is not signed by the key {key} that it names") from None
+
+
+class Sources:
+    """The hosts with the service. Any of them knows all seals; an archive's files are where it was made."""
+
+    def __init__(self, urls: list[str], key: str, tls: ssl.SSLContext | None) -> None:
+        self._urls, self._key, self._tls = urls, key, tls
+
+    def first(self, path: str, read: Callable[[http.client.HTTPResponse], Any]) -> Any:
+        """What `read` makes of the first answer. NoAnswer with each source's reason; Missing when none has it."""
+        reasons = []
+        missing = 0
+        for url in self._urls:
+            try:
+                return self._ask(url, path, read)
+            except Missing as reason:
+                missing += 1
+                reasons.append(f"{url}: {reason}")
+            except (OSError, http.client.HTTPException, ValueError) as reason:
+                reasons.append(f"{url}: {reason}")
+        if missing and missing == len(reasons):
+            raise Missing(path)
+        raise NoAnswer("; ".join(reasons) or "there is no source")
+
+    def _ask(self, url: str, path: str, read: Callable[[http.client.HTTPResponse], Any]) -> Any:
+        place = urlsplit(url)
+        connection = (
+            http.client.HTTPSConnection(place.netloc, timeout=TIMEOUT, context=self._tls)
+            if place.scheme == "https"
+            else http.client.HTTPConnection(place.netloc, timeout=TIMEOUT)
+        )
+        try:
+            connection.request("GET", path, headers={"Authorization": f"Bearer {self._key}"})
+            answer = connection.getresponse()
+            if answer.status == http.client.NOT_FOUND:
+                raise Missing(path)
+            if answer.status != http.client.OK:
+                raise ValueError(f"{answer.status} {answer.reason}")
+            return read(answer)
+        finally:
+            connection.close()
+
+
+class Seal(NamedTuple):
+    number: int
+    sealed_at: str
+    previous: str
+    hash: str
+    line: bytes
+
+
+# seals
+
+
+def split(line: bytes) -> tuple[bytes, bytes, bytes]:
+    """Leaves, seal and signature: the bytes that were hashed and signed, as they stand."""
+    head, found, rest = line.partition(b'","seal":')
+    body, found_too, signature = rest.rpartition(b',"signature":"')
+    if not (head.startswith(b'{"leaves":"') and found and found_too and signature.endswith(b'"}')):
+        raise ValueError("is not a seal's line")
+    return (
+        bytes.fromhex(head[len(b'{"leaves":"') :].decode("ascii")),
+        body,
+        bytes.fromhex(signature[:-2].decode("ascii")),
+    )
+
+
+def merkle_root(leaves: list[bytes]) -> bytes:
+    """RFC 6962, 2.1, level by level."""
+    level = leaves
+    while len(level) > 1:
+        pairs = zip(level[::2], level[1::2], strict=False)
+        above = [hashlib.sha256(b"\x01" + left + right).digest() for left, right in pairs]
+        level = above + level[len(above) * 2 :]
+    return level[0] if level else hashlib.sha256().digest()
+
+
+def parse(line: bytes) -> Seal:
+    """A line of the copy, which was checked when it came."""
+    _, body, _ = split(line)
+    values = json.loads(body)
+    return Seal(values["number"], values["sealed_at"], values["previous"], hashlib.sha256(body).hexdigest(), line)
+
+
+def checked(line: bytes, keys: Keys) -> Seal:
+    """A line whose leaves, root and signature agree."""
+    try:
+        leaves, body, signature = split(line)
+        values = json.loads(body)
+        root, key, what = values["root"], values["key"], f"seal {values['number']}"
+        seal = parse(line)
+    except (ValueError, KeyError, TypeError) as error:
+        raise Disagreement(f"a line of the source {error}") from error
+    keys.check(what, key, SEAL_USE + body, signature)
+    if len(leaves) % 32 or merkle_root([leaves[i : i + 32] for i in range(0, len(leaves), 32)]).hex() != root:
+        raise Disagreement(f"{what}'s leaves don't make the root that was signed")
+    return seal
+
+
+def last_line(path: Path) -> tuple[bytes, int]:
+    """The last line that ends, without its end, and where the file's whole lines end."""
+    with path.open("rb") as file:
+        position, data = file.seek(0, os.SEEK_END), b""
+        while position and data.count(b"\n") < 2:
+            step = min(position, BLOCK)
+            position -= step
+            file.seek(position)
+            data = file.read(step) + data
+    whole, end, _ = data.rpartition(b"\n")
+    return whole.rpartition(b"\n")[2], position + len(whole + end)
+
+
+def newest_seal(folder: Path) -> Seal | None:
+    for path in sorted(folder.glob("seals-*.jsonl"), reverse=True):
+        line, _ = last_line(path)
+        if line:
+            return parse(line)
+    return None
+
+
+def append(folder: Path, seals: list[Seal]) -> None:
+    """To the file of a seal's month, never to one before the newest: a clock may go back, the chain's order doesn't."""
+    for seal in seals:
+        newest = max((path.name for path in folder.glob("seals-*.jsonl")), default="")
+        path = folder / max(newest, f"seals-{seal.sealed_at[:7]}.jsonl")
+        with path.open("a+b") as file:
+            # what a crash left of a line was never counted
+            file.truncate(last_line(path)[1])
+            file.write(seal.line + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def copy_seals(folder: Path, sources: Sources, keys: Keys) -> int:
+    """Appends what the source has after the copy's last seal; how many. Disagreement, NoAnswer."""
+    folder.mkdir(exist_ok=True)
+    copied = 0
+    while True:
+        last = newest_seal(folder)
+        # with the copy's own last seal, which must be the source's too
+        query = urlencode({"after": last.number - 1 if last else 0, "limit": PAGE})
+        path = f"/api/v1/audit/seals/lines?{query}"
+        lines: list[bytes] = sources.first(path, lambda answer: answer.read().splitlines())
+        if last:
+            if not lines:
+                raise Disagreement(f"the source ends before seal {last.number}, which is in the copy")
+            if lines.pop(0) != last.line:
+                raise Disagreement(f"seal {last.number} of the source is not the one that is in the copy")
+        if not lines:
+            return copied
+        following = []
+        number, previous = (last.number, last.hash) if last else (0, FIRST_PREVIOUS)
+        for line in lines:
+            seal = checked(line, keys)
+            if (seal.number, seal.previous) != (number + 1, previous):
+                raise Disagreement(f"seal {seal.number} of the source doesn't continue seal {number} of the copy")
+            following.append(seal)
+            number, previous = seal.number, seal.hash
+        append(folder, following)
+        copied += len(following)
+
+
+# archives
+
+
+def manifest_of(text: bytes) -> tuple[dict[str, Any], bytes, bytes]:
+    """The manifest's body, its bytes as they were signed, and the signature."""
+    body, found, signature = text.removeprefix(b'{"body":').rpartition(b',"signature":"')
+    if not found or not signature.endswith(b'"}\n'):
+        raise ValueError("is not a manifest")
+    return json.loads(body), body, bytes.fromhex(signature[:-3].decode("ascii"))
+
+
+def name_of(body: dict[str, Any]) -> str:
+    return f"{body['archive']}-{body['month'][:7]}"
+
+
+def listed(sources: Sources) -> Iterator[tuple[str, str]]:
+    """Name and root of every archive that the service knows."""
+    query: dict[str, object] = {"limit": PAGE}
+    while True:
+        page = sources.first(f"/api/v1/archives?{urlencode(query)}", lambda answer: json.loads(answer.read()))
+        yield from ((item["name"], item["root"]) for item in page["items"])
+        if page["next"] is None:
+            return
+        query["cursor"] = page["next"]
+
+
+def copy_archives(folder: Path, sources: Sources, keys: Keys) -> list[str]:
+    """Fetches what the copy lacks; the names of those that no source gave. Disagreement, NoAnswer."""
+    folder.mkdir(exist_ok=True)
+    known: dict[str, set[str]] = {}
+    for name, root in listed(sources):
+        if not NAME.fullmatch(name):
+            raise Disagreement(f"the source names an archive {name!r}")
+        known.setdefault(name, set()).add(root)
+    missing = []
+    for name in sorted(known):
+        if not (folder / name).exists():
+            try:
+                fetch(folder / name, known[name], sources, keys)
+            except (Missing, NoAnswer) as reason:
+                print(f"kojo-escrow: {name}: {reason}", file=sys.stderr)
+                missing.append(name)
+    for path in sorted(path for path in folder.iterdir() if NAME.fullmatch(path.name)):
+        body, _, _ = manifest_of((path / MANIFEST).read_bytes())
+        if body["root"] not in known.get(path.name, ()):
+            raise Disagreement(
+                f"{path.name} is in the copy with the root {body['root']}, which the source doesn't know"
+            )
+    return missing
+
+
+def fetch(folder: Path, roots: set[str], sources: Sources, keys: Keys) -> None:
+    """The folder appears when all of it is on disk, and checked."""
+    manifest: bytes = sources.first(f"/api/v1/archives/{folder.name}/{MANIFEST}", lambda answer: answer.read())
+    try:
+        body, signed, signature = manifest_of(manifest)
+        key, name, root, file = body["key"], name_of(body), body["root"], body["file"]
+        wanted = file["name"], file["bytes"], file["sha256"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise Disagreement(f"{folder.name}: its manifest isn't one ({error})") from error
+    keys.check(f"{folder.name}'s manifest", key, ARCHIVE_USE + signed, signature)
+    if name != folder.name or root not in roots:
+        raise Disagreement(f"{folder.name}: its manifest is that of {name} with the root {root}")
+    partial = folder.with_name(f".{folder.name}")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    written = sources.first(f"/api/v1/archives/{folder.name}/{ROWS}", lambda answer: save(answer, partial / ROWS))
+    if (ROWS, *written) != wanted:
+        raise Disagreement(f"{folder.name}: its rows are not those that its manifest was signed over")
+    (partial / MANIFEST).write_bytes(manifest)
+    for path in (partial / ROWS, partial / MANIFEST, partial):
+        synced(path)
+    partial.rename(folder)
+    synced(folder.parent)
+
+
+def save(answer: http.client.HTTPResponse, path: Path) -> tuple[int, str]:
+    """Bytes and SHA-256 of what came. ValueError when the connection ended before all of it did."""
+    digest, size = hashlib.sha256(), 0
+    with path.open("wb") as file:
+        while block := answer.read(BLOCK):
+            file.write(block)
+            digest.update(block)
+            size += len(block)
+    if answer.length:
+        raise ValueError(f"the answer ended {answer.length} bytes early")
+    return size, digest.hexdigest()
+
+
+def synced(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+# what became of it
+
+
+def whole(path: Path, content: str, mode: int) -> None:
+    """Whole or not at all: others read at any moment."""
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        file.write(content)
+        os.fchmod(file.fileno(), mode)
+    Path(file.name).replace(path)
+
+
+def status(folder: Path, what: str) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads((folder / f"{what}.json").read_text())
+    except FileNotFoundError:
+        return {"agreed_at": 0.0, "disagreement": None, "missing": 0}
+    return found
+
+
+def run(what: str, folder: Path, sources: Sources, keys: Keys) -> int:
+    found = status(folder, what)
+    try:
+        if what == "seals":
+            print(f"{copy_seals(folder / what, sources, keys)} new seals")
+        else:
+            found["missing"] = len(copy_archives(folder / what, sources, keys))
+    except Disagreement as reason:
+        print(f"kojo-escrow {what}: copy and source disagree: {reason}", file=sys.stderr)
+        whole(folder / f"{what}.json", json.dumps(found | {"disagreement": str(reason)}), 0o600)
+        return 1
+    except (NoAnswer, Missing) as reason:
+        print(f"kojo-escrow {what}: no source answers: {reason}", file=sys.stderr)
+        return 1
+    whole(folder / f"{what}.json", json.dumps(found | {"agreed_at": time.time(), "disagreement": None}), 0o600)
+    return 0
+
+
+def exposition(folder: Path) -> str:
+    values: dict[str, dict[str, float]] = {name: {} for name in HELP}
+    for what in ("seals", "archives"):
+        found = status(folder, what)
+        values["kojo_escrow_agreed_timestamp_seconds"][f'{{what="{what}"}}'] = found["agreed_at"]
+        values["kojo_escrow_disagrees"][f'{{what="{what}"}}'] = found["disagreement"] is not None
+    last = newest_seal(folder / "seals")
+    values["kojo_escrow_newest_seal_timestamp_seconds"][""] = (
+        datetime.fromisoformat(last.sealed_at).timestamp() if last else 0
+    )
+    values["kojo_escrow_newest_seal_number"][""] = last.number if last else 0
+    kept = [path for path in (folder / "archives").glob("*") if NAME.fullmatch(path.name)]
+    values["kojo_escrow_archives"][""] = len(kept)
+    values["kojo_escrow_archives_missing"][""] = status(folder, "archives")["missing"]
+    lines = []
+    for name, help_text in HELP.items():
+        lines += [f"# HELP {name} {help_text}", f"# TYPE {name} gauge"]
+        lines += [f"{name}{labels} {value:.0f}" for labels, value in values[name].items()]
+    return "\n".join(lines) + "\n"
+
+
+def tls() -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=os.environ["KOJO_ESCROW_TLS_CA"])
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.load_cert_chain(os.environ["KOJO_ESCROW_TLS_CERTIFICATE"], os.environ["KOJO_ESCROW_TLS_KEY"])
+    return context
+
+
+def main(arguments: list[str]) -> int:
+    match arguments:
+        case [("seals" | "archives") as what, folder]:
+            urls = os.environ["KOJO_ESCROW_SOURCES"].split()
+            sources = Sources(urls, os.environ["KOJO_ESCROW_API_KEY"], tls())
+            return run(what, Path(folder), sources, Keys(Path(os.environ["KOJO_ESCROW_SEAL_KEYS"]).read_text()))
+        case ["metrics", folder, directory]:
+            whole(Path(directory, "kojo-escrow.prom"), exposition(Path(folder)), 0o644)
+            return 0
+        case _:
+            sys.exit(__doc__)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Live state of the lines, as server-sent events."""
