@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
-
-from sqlalchemy import Row
+from typing import NamedTuple
 
 from kojo_mes.identity.service import equipment_of
 from kojo_mes.kit import audit
@@ -16,22 +15,29 @@ from kojo_mes.kit.database import ReadSession, WriteSession
 from kojo_mes.kit.problems import Fault, Problem, invalid
 from kojo_mes.kit.security import Actor
 from kojo_mes.kit.writes import Denied
-from kojo_mes.lines.plant import UNITS, Measurement, measurement_fault
+from kojo_mes.lines.plant import UNITS, VALUE_FAULTS, Measurement
 from kojo_mes.readings import repository
 from kojo_mes.readings.schemas import ReadingIn, Unreadable
 
 OLDEST = timedelta(days=27)  # the month before is always there to hold it (migration 0002)
 CLOCK_TOLERANCE = timedelta(seconds=60)
 WANTED = "send readings"
-Sensor = Row[tuple[int, str, str, str]]
 
 
-@dataclass(frozen=True)
-class Numbered:
-    """A reading and its index in the batch."""
+class Numbered(NamedTuple):
+    """A reading and its place in the batch, from 0."""
 
-    index: int
+    place: int
     reading: ReadingIn
+
+
+class Sensor(NamedTuple):
+    """What a reading of it is judged by: looked up once a batch, not once a reading."""
+
+    id: int
+    unit: str
+    value_fault: Callable[[float], str | None]
+    is_foreign: bool  # to the device that sends
 
 
 @dataclass(frozen=True)
@@ -74,51 +80,51 @@ class Checked:
 def readable(given: Sequence[ReadingIn | Unreadable], now: datetime) -> tuple[list[Numbered], list[Fault]]:
     """Those that are readings of a possible time, and what is wrong with the others."""
     good, faults = [], []
+    oldest, latest = now - OLDEST, now + CLOCK_TOLERANCE
     for index, item in enumerate(given):
         if isinstance(item, Unreadable):
             faults += [_fault(index, field, detail) for field, detail in item.faults]
-        elif detail := _time_fault(item.time, now):
+        elif oldest <= item.time <= latest:
+            good.append(Numbered(index, item))
+        elif item.time > latest:
+            detail = f"is in the future; the sender's clock may be ahead by {CLOCK_TOLERANCE.seconds} s at most"
             faults.append(_fault(index, "time", detail))
         else:
-            good.append(Numbered(index, item))
+            faults.append(_fault(index, "time", f"is older than {OLDEST.days} days"))
     return good, faults
 
 
 async def checked(session: ReadSession, actor: Actor, readings: Sequence[Numbered]) -> Checked:
     """By sensor, device, unit and value."""
-    known = {row.name: row for row in await repository.sensors(session, {item.reading.sensor for item in readings})}
-    bound = await equipment_of(session, actor)
+    known = await _sensors(session, actor, {item.reading.sensor for item in readings})
     result = Checked([], [], [], [], ())
     refused: set[str] = set()
-    for item in readings:
-        index, reading = item.index, item.reading
+    for index, reading in readings:
         sensor = known.get(reading.sensor)
         if sensor is None:
             result.unknown.append(_fault(index, "sensor", f"{reading.sensor} is not a sensor of this plant"))
             refused.add(reading.sensor)
-        elif bound is not None and sensor.equipment_id not in bound:
+        elif sensor.is_foreign:
             result.foreign.append(_fault(index, "sensor", f"{reading.sensor} is not a sensor of {actor.name}"))
             refused.add(reading.sensor)
-        elif fault := _value_fault(index, reading, Measurement(sensor.measurement)):
-            result.impossible.append(fault)
+        elif reading.unit is not None and reading.unit != sensor.unit:
+            result.impossible.append(_fault(index, "unit", f"{reading.sensor} is in {sensor.unit}"))
+        elif detail := sensor.value_fault(reading.value):
+            result.impossible.append(_fault(index, "value", detail))
         else:
             result.staged.append(repository.Staged(sensor.id, reading.time, reading.value, reading.quality.value))
     return Checked(result.staged, result.unknown, result.foreign, result.impossible, tuple(sorted(refused)))
 
 
-def _value_fault(index: int, reading: ReadingIn, measurement: Measurement) -> Fault | None:
-    if reading.unit is not None and reading.unit != UNITS[measurement]:
-        return _fault(index, "unit", f"{reading.sensor} is in {UNITS[measurement]}")
-    detail = measurement_fault(measurement, reading.value)
-    return _fault(index, "value", detail) if detail else None
-
-
-def _time_fault(time: datetime, now: datetime) -> str | None:
-    if time > now + CLOCK_TOLERANCE:
-        return f"is in the future; the sender's clock may be ahead by {CLOCK_TOLERANCE.seconds} s at most"
-    if time < now - OLDEST:
-        return f"is older than {OLDEST.days} days"
-    return None
+async def _sensors(session: ReadSession, actor: Actor, names: set[str]) -> dict[str, Sensor]:
+    rows = await repository.sensors(session, names)
+    bound = await equipment_of(session, actor)
+    found = {}
+    for row in rows:
+        measurement = Measurement(row.measurement)
+        is_foreign = bound is not None and row.equipment_id not in bound
+        found[row.name] = Sensor(row.id, UNITS[measurement], VALUE_FAULTS[measurement], is_foreign)
+    return found
 
 
 def _fault(index: int, field: str, detail: str) -> Fault:

@@ -11,6 +11,7 @@ from psycopg import AsyncConnection
 from sqlalchemy import Connection, Row, select, text
 
 from kojo_mes.kit.database import ReadSession, WriteSession
+from kojo_mes.kit.metrics import STATEMENT_DURATION
 from kojo_mes.readings.models import Reading
 from kojo_mes.readings.sequences import Ledger
 
@@ -24,9 +25,11 @@ SENSORS = text("""
     WHERE sensor.name = ANY(:names)
 """)
 
+# quality has a length: a table that can't have long values has no TOAST table to empty at each COMMIT
 STAGE = text("""
     CREATE TEMPORARY TABLE IF NOT EXISTS reading_stage (
-        sensor_id integer NOT NULL, time timestamptz NOT NULL, value double precision NOT NULL, quality text NOT NULL
+        sensor_id integer NOT NULL, time timestamptz NOT NULL, value double precision NOT NULL,
+        quality varchar(9) NOT NULL
     ) ON COMMIT DELETE ROWS
 """)
 COPY = "COPY reading_stage (sensor_id, time, value, quality) FROM STDIN (FORMAT BINARY)"
@@ -137,10 +140,11 @@ async def store(session: WriteSession, readings: Iterable[Staged], late: timedel
     raw = await (await session.connection()).get_raw_connection()
     driver = raw.driver_connection
     assert isinstance(driver, AsyncConnection)
-    async with driver.cursor() as cursor, cursor.copy(COPY) as copy:
-        copy.set_types(["int4", "timestamptz", "float8", "text"])
-        for reading in readings:
-            await copy.write_row(reading)
+    with STATEMENT_DURATION.labels("copy").time():
+        async with driver.cursor() as cursor, cursor.copy(COPY) as copy:
+            copy.set_types(["int4", "timestamptz", "float8", "text"])
+            for reading in readings:
+                await copy.write_row(reading)
     return int((await session.execute(STORE, {"late": late})).scalar_one())
 
 
