@@ -12,12 +12,13 @@ import json
 import os
 import random
 import ssl
+import threading
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from locust import FastHttpUser, between, constant_pacing, events, task
+from locust import FastHttpUser, User, between, constant_pacing, events, task
 
 JOB: dict[str, Any] = json.loads(Path(os.environ["KOJO_LOAD"]).read_text(encoding="utf-8"))
 LINE, PRODUCT, SENSOR = JOB["line"], JOB["product"], JOB["sensor"]
@@ -25,7 +26,7 @@ BATCH = 30
 START = datetime.now(UTC)
 numbers = itertools.count(1)
 results: list[tuple[str, float, str | None]] = []
-measuring = False
+ready: list[User] = []
 
 
 def ago(**period: float) -> dict[str, str]:
@@ -45,7 +46,14 @@ class PlantUser(FastHttpUser):
         return ssl.create_default_context(cafile=JOB["ca"])
 
     def on_start(self) -> None:
-        self.token = JOB["device_key"]
+        self.token = self.identify()
+        ready.append(self)
+        if len(ready) == JOB["users"]:
+            threading.Timer(JOB["seconds"], self.environment.runner.quit).start()
+
+    def identify(self) -> str:
+        """Return what the user's requests carry."""
+        return str(JOB["device_key"])
 
     def look(self, path: str, **query: object) -> None:
         self.client.get(f"/api/v1{path}", params=query, name=f"GET {path}", headers=self.who())
@@ -81,10 +89,10 @@ class Worker(PlantUser):
     wait_time = between(1, 2)
     role = ""
 
-    def on_start(self) -> None:
+    def identify(self) -> str:
         name, password = random.choice(JOB["people"][self.role])  # noqa: S311
         answer = self.client.post("/api/v1/identity/sessions", json={"user_name": name, "password": password})
-        self.token = answer.json()["access_token"]
+        return str(answer.json()["access_token"])
 
 
 class Operator(Worker):
@@ -166,13 +174,8 @@ class Planner(Worker):
         self.write(f"/orders/{order}/dispatch", wanted, "/orders/{order}/dispatch", **{"If-Match": '"1"'})
 
 
-def begin(**_more: object) -> None:
-    global measuring
-    measuring = True
-
-
 def note(name: str, response_time: float, exception: Exception | None, **_more: object) -> None:
-    if measuring or exception:
+    if len(ready) == JOB["users"] or exception:
         results.append((name, response_time, str(exception) if exception else None))
 
 
@@ -180,6 +183,5 @@ def tell(**_more: object) -> None:
     Path(JOB["results"]).write_text(json.dumps(results), encoding="utf-8")
 
 
-events.spawning_complete.add_listener(begin)
 events.request.add_listener(note)
 events.quitting.add_listener(tell)

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
 import psycopg
-from sqlalchemy import event, text
+from sqlalchemy import event
 from sqlalchemy.engine import Connection, ExceptionContext, ExecutionContext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -32,6 +32,7 @@ GONE = {"57P01", "57P02", "57P03", "25006"}
 CONFLICT = {"40001", "40P01"}
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5
 LONGEST_GOODBYE = 2.0
+READ_ONLY = {"postgresql_readonly": True}  # BEGIN says it: one round trip less than by SET TRANSACTION
 BEGAN = "kojo_began"  # on a statement's context: when it was sent
 
 
@@ -98,7 +99,9 @@ class Database:
     async def read(self, work: Callable[[ReadSession], Awaitable[T]], *, deadline: float | None = None) -> T:
         async def attempt() -> T:
             async with self._session(self._readers) as session:
-                await session.execute(text("SET TRANSACTION READ ONLY"))
+                await session.connection(
+                    execution_options={"postgresql_readonly": True}
+                )  # BEGIN says it: one trip less
                 return await work(session)
 
         return await self._within_deadline(attempt, repeatable=True, deadline=deadline)
