@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 
-from kojo_mes.lines.plant import Measurement, Plant, measurement_fault
+from kojo_mes.lines.plant import VALUE_FAULTS, Measurement, Plant
 from kojo_mes.simulator.machines import SimulatedPlant
 from kojo_mes.simulator.spool import Spool
 
@@ -43,7 +43,7 @@ def test_a_shift_is_plausible(plant: Plant) -> None:
 def test_it_sends_only_what_the_service_takes(plant: Plant) -> None:
     for moment in play(plant, 7, 300):
         for sensor, value in moment.items():
-            assert measurement_fault(Measurement(sensor.split(".")[1]), value) is None
+            assert VALUE_FAULTS[Measurement(sensor.split(".")[1])](value) is None
 
 
 def test_a_machine_sends_what_it_has_sensors_for(plant: Plant) -> None:

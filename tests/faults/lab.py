@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import testinfra
 from testinfra.host import Host
 
-from tests.plant.inventory import Plant
+from tests.plant.inventory import Plant, connection
 from tests.plant.redis_client import Client
 
 Ssh = Callable[[str], Host]
@@ -34,6 +36,11 @@ class Lab:
     def __init__(self, plant: Plant, ssh: Ssh) -> None:
         self.plant, self.ssh = plant, ssh
         self.dead: set[str] = set()
+
+    @classmethod
+    def of(cls, plant: Plant) -> Lab:
+        """Return the plant as seen outside of tests, which have connections of their own."""
+        return cls(plant, functools.cache(lambda name: testinfra.get_host(**connection(plant, name))))
 
     def _alive(self, group: str) -> list[str]:
         return [name for name in self.plant.groups[group] if name not in self.dead]

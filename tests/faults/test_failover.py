@@ -1,85 +1,111 @@
-"""Hosts that lead die, and come back."""
+"""Hosts and processes that lead die under load, and come back."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
 
-import httpx
 import pytest
 
+from tests.faults import trail
 from tests.faults.conftest import Podman
 from tests.faults.lab import Lab, Places
-from tests.plant import edges
-from tests.plant.inventory import Plant
+from tests.load.people import Person, people, session
+from tests.load.shopfloor import own_line
+from tests.load.writers import Kind, Load, ProductionCounts, Readings, WorkOrders, under_load
 from tests.wait import eventually
-
-SENSOR = "press-1.temperature"
-
-
-def instants() -> list[datetime]:
-    """Return three instants that the simulator doesn't use, and no other call has."""
-    start = datetime.now(UTC).replace(microsecond=123_456)
-    return [start + timedelta(seconds=second) for second in range(3)]
 
 
 @pytest.fixture(scope="module")
-def service(plant: Plant) -> Iterator[httpx.Client]:
-    """Give a client of the service through the virtual address, with the simulator's key."""
-    with edges.client(plant, key=plant.secrets["mes_simulator_key"]) as client:
-        yield client
+def crew(lab: Lab) -> Iterator[dict[str, Person]]:
+    """Give a planner and an auditor, by role; the load's own line is there meanwhile."""
+    with own_line(lab), people(lab, ["manufacturing_lead", "auditor"]) as added:
+        yield {person.role: person for person in added}
 
 
-def take_in(service: httpx.Client, time: datetime) -> None:
-    """Send one reading, again under its own key until it is acknowledged; 90 s are too long."""
-
-    def send() -> int:
-        try:
-            answer = service.post(
-                "/api/v1/readings",
-                json={"readings": [{"sensor": SENSOR, "time": time.isoformat(), "value": 61.5}]},
-                headers={"Idempotency-Key": f"failover-{time.isoformat()}"},
-            )
-        except httpx.TransportError:
-            return 0
-        return answer.status_code
-
-    eventually(send, lambda status: status in (200, 201), 90)
+@pytest.fixture(scope="module")
+def writers(crew: dict[str, Person]) -> dict[Kind, int]:
+    """Return eight writers: of readings, which are many, and of records, which are audited."""
+    return {Readings: 4, ProductionCounts: 2, partial(WorkOrders, planner=crew["manufacturing_lead"]): 2}
 
 
-def lose(lab: Lab, service: httpx.Client, podman: Podman, leading: Callable[[Places], set[str]]) -> None:
-    """Kill the hosts that lead, take a reading in, start them again, and find all readings."""
+def assert_kept(load: Load) -> None:
+    """Nothing acknowledged is lost; a record and its audit row are both there, once, or neither."""
+    counts, audited = load.counts(), load.audit_counts()
+    for witness in (counts, audited):
+        for kind, count in witness.items():
+            assert count.acknowledged > 0, kind
+            assert (kind, count.lost, count.unexpected) == (kind, 0, 0), count
+    for kind, count in audited.items():
+        assert count == counts[kind], kind
+
+
+def lose(
+    lab: Lab, writers: dict[Kind, int], podman: Podman, leading: Callable[[Places], set[str]], seconds: float
+) -> None:
+    """Kill the hosts that lead, under load, and start them again; all that was acknowledged is there."""
     before = eventually(lab.places, lambda places: places.complete, 60)
-    times = instants()
-    take_in(service, times[0])
-
-    lab.dead = leading(before)
-    podman("kill", *lab.dead)
-    try:
-        take_in(service, times[1])
-        after = eventually(lab.places, lambda places: places.complete, 60)
-        assert not lab.dead & {after.primary, after.master, after.address}
-    finally:
-        podman("start", *lab.dead)
-        lab.dead = set()
-    eventually(lab.whole, bool, 180)
-
+    with under_load(lab, writers) as load:
+        load.progress(3, 60)
+        lab.dead = leading(before)
+        podman("kill", *lab.dead)
+        try:
+            load.progress(3, seconds)
+            after = eventually(lab.places, lambda places: places.complete, 60)
+            assert not lab.dead & {after.primary, after.master, after.address}
+        finally:
+            podman("start", *lab.dead)
+            lab.dead = set()
+        eventually(lab.whole, bool, 180)
+        load.progress(1, 60)
     assert lab.places() == after, "who comes back must not take its old place by itself"
-    take_in(service, times[2])
-    query = {"sensor": SENSOR, "from": times[0].isoformat(), "to": (times[2] + timedelta(seconds=1)).isoformat()}
-    kept = {
-        datetime.fromisoformat(item["time"]) for item in service.get("/api/v1/readings", params=query).json()["items"]
-    }
-    assert kept >= set(times)
+    assert_kept(load)
+
+
+def test_no_request_fails_when_the_primarys_processes_are_killed(lab: Lab, writers: dict[Kind, int]) -> None:
+    primary = eventually(lab.places, lambda places: places.complete, 60).primary
+    with under_load(lab, writers) as load:
+        load.progress(3, 60)
+        lab.ssh(primary).run_expect([0], "pkill -9 -x postgres")
+        load.progress(3, 90)
+    assert not load.failures
+    eventually(lab.whole, bool, 180)
+    assert_kept(load)
 
 
 # Two tests, and not one: where the primary and the Redis master are on different hosts, losing both at once is losing
 # two of three members, which no quorum survives.
 def test_the_primarys_host_and_an_edge_die_at_once_and_come_back(
-    lab: Lab, service: httpx.Client, podman: Podman
+    lab: Lab, writers: dict[Kind, int], podman: Podman
 ) -> None:
-    lose(lab, service, podman, lambda places: {places.primary, places.address})
+    lose(lab, writers, podman, lambda places: {places.primary, places.address}, 90)
 
 
-def test_the_redis_masters_host_dies_and_comes_back(lab: Lab, service: httpx.Client, podman: Podman) -> None:
-    lose(lab, service, podman, lambda places: {places.master})
+def test_the_redis_masters_host_dies_and_comes_back(lab: Lab, writers: dict[Kind, int], podman: Podman) -> None:
+    lose(lab, writers, podman, lambda places: {places.master}, 90)
+
+
+def test_without_any_redis_the_service_answers(lab: Lab, writers: dict[Kind, int], crew: dict[str, Person]) -> None:
+    caches = lab.plant.groups["cache"]
+    with session(lab, crew["manufacturing_lead"]) as reader, under_load(lab, writers) as load:
+        load.progress(1, 60)
+        for name in caches:
+            lab.ssh(name).check_output("systemctl stop redis-sentinel redis-server")
+        try:
+            load.progress(5, 60)
+            for path in ("/api/v1/readings/latest", "/api/v1/lines", "/api/v1/orders"):
+                assert reader.get(path).status_code == 200, path
+        finally:
+            for name in caches:
+                lab.ssh(name).check_output("systemctl start redis-server redis-sentinel")
+        eventually(lab.whole, bool, 120)
+        load.progress(1, 60)
+    assert not load.failures
+    assert_kept(load)
+
+
+def test_the_audit_trail_verifies_after_the_faults(lab: Lab, crew: dict[str, Person], tmp_path: Path) -> None:
+    with session(lab, crew["auditor"]) as auditor:
+        checked = trail.verify(lab, auditor, tmp_path)
+    assert checked.returncode == 0, checked.stdout + checked.stderr

@@ -12,6 +12,13 @@ REQUEST_DURATION = Histogram(
     ["service", "route", "method", "status"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.5, 5.0, 10.0),
 )
+# as long as the service waits for it: network, lock and synchronous standby are in it, and the process's own queue
+STATEMENT_DURATION = Histogram(
+    "manufacturing_db_statement_duration_seconds",
+    "Time from a statement's sending to its answer, by kind: execute, copy, commit",
+    ["kind"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 5.0, 10.0),
+)
 REQUESTS_RUNNING = Gauge("manufacturing_api_requests_in_progress", "Requests that are being answered")
 REQUESTS_THROTTLED = Counter(
     "manufacturing_api_requests_throttled_total",

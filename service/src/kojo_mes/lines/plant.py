@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import time
 from enum import StrEnum
 from itertools import combinations
@@ -44,19 +44,36 @@ UNITS = {
 }
 
 
-def measurement_fault(measurement: Measurement, value: float) -> str | None:
-    """Why a value can't be one of this measurement."""
-    if measurement is Measurement.STATUS and value not in (0, 1):
-        return "a status is 0 (stopped) or 1 (running)"
-    if measurement in COUNTS and (value < 0 or value != int(value) or value > 1_000_000):
-        return "a count is a whole number from 0 to 1000000"
-    if measurement in TOTALS and (value < 0 or value != int(value) or value > HIGHEST_TOTAL):
-        return f"a total is a whole number from 0 to {HIGHEST_TOTAL}"
-    if measurement is Measurement.TEMPERATURE and not -273.15 <= value <= 3000:
-        return "a temperature is from -273.15 to 3000 degrees Celsius"
-    if measurement is Measurement.ENERGY and not 0 <= value <= 1_000_000:
-        return "energy is from 0 to 1000000 kWh since the reading before"
-    return None
+def _status_fault(value: float) -> str | None:
+    return None if value in (0, 1) else "a status is 0 (stopped) or 1 (running)"
+
+
+def _count_fault(value: float) -> str | None:
+    possible = 0 <= value <= 1_000_000 and value == int(value)
+    return None if possible else "a count is a whole number from 0 to 1000000"
+
+
+def _total_fault(value: float) -> str | None:
+    possible = 0 <= value <= HIGHEST_TOTAL and value == int(value)
+    return None if possible else f"a total is a whole number from 0 to {HIGHEST_TOTAL}"
+
+
+def _temperature_fault(value: float) -> str | None:
+    return None if -273.15 <= value <= 3000 else "a temperature is from -273.15 to 3000 degrees Celsius"
+
+
+def _energy_fault(value: float) -> str | None:
+    return None if 0 <= value <= 1_000_000 else "energy is from 0 to 1000000 kWh since the reading before"
+
+
+# why a value can't be one of a measurement
+VALUE_FAULTS: dict[Measurement, Callable[[float], str | None]] = {
+    Measurement.STATUS: _status_fault,
+    Measurement.TEMPERATURE: _temperature_fault,
+    Measurement.ENERGY: _energy_fault,
+    **dict.fromkeys(COUNTS, _count_fault),
+    **dict.fromkeys(TOTALS, _total_fault),
+}
 
 
 def _zone(name: str) -> str:

@@ -28,6 +28,10 @@ class Clock:
     ahead: timedelta
     behind: timedelta
 
+    def undoubted(self, now: datetime) -> tuple[datetime, datetime]:
+        """A time from the first to the second has no fault and isn't skewed: nearly all have one."""
+        return now - min(self.behind, OLDEST), now + min(self.ahead, FARTHEST)
+
     def fault(self, time: datetime, now: datetime) -> str | None:
         """Why a reading of this time is not taken."""
         flags = self.policy is SkewPolicy.FLAG

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
-
-from sqlalchemy import Row
+from typing import NamedTuple
 
 from kojo_mes.kit import audit
 from kojo_mes.kit.audit import RecordRef
@@ -15,20 +14,18 @@ from kojo_mes.kit.database import ReadSession, WriteSession
 from kojo_mes.kit.problems import Fault, Problem, invalid
 from kojo_mes.kit.security import Actor
 from kojo_mes.kit.writes import Denied
-from kojo_mes.lines.plant import UNITS, Measurement, measurement_fault
+from kojo_mes.lines.plant import UNITS, VALUE_FAULTS, Measurement
 from kojo_mes.readings import repository
 from kojo_mes.readings.clocks import Clock
 from kojo_mes.readings.schemas import Quality, ReadingIn, Unreadable
 
 WANTED = "send readings"
-Sensor = Row[tuple[int, str, str, str]]
 
 
-@dataclass(frozen=True)
-class Numbered:
-    """A reading and its index in the batch."""
+class Numbered(NamedTuple):
+    """A reading and its place in the batch, from 0."""
 
-    index: int
+    place: int
     reading: ReadingIn
     skewed: bool
 
@@ -37,6 +34,15 @@ class Numbered:
         """Flagged: of a time that is beyond the skew that is allowed."""
         doubted = self.skewed and self.reading.quality is Quality.GOOD
         return Quality.UNCERTAIN if doubted else self.reading.quality
+
+
+class Sensor(NamedTuple):
+    """What a reading of it is judged by: looked up once a batch, not once a reading."""
+
+    id: int
+    unit: str
+    value_fault: Callable[[float], str | None]
+    is_foreign: bool  # to the device that sends
 
 
 @dataclass(frozen=True)
@@ -81,9 +87,12 @@ def readable(
 ) -> tuple[list[Numbered], list[Fault]]:
     """Those that are readings of a possible time, and what is wrong with the others."""
     good, faults = [], []
+    first, last = clock.undoubted(now)
     for index, item in enumerate(given):
         if isinstance(item, Unreadable):
             faults += [_fault(index, field, detail) for field, detail in item.faults]
+        elif first <= item.time <= last:
+            good.append(Numbered(index, item, skewed=False))
         elif detail := clock.fault(item.time, now):
             faults.append(_fault(index, "time", detail))
         else:
@@ -95,31 +104,36 @@ async def checked(
     session: ReadSession, actor: Actor, bound: Collection[str] | None, readings: Sequence[Numbered]
 ) -> Checked:
     """By sensor, equipment that the actor is bound to, unit and value."""
-    known = {row.name: row for row in await repository.sensors(session, {item.reading.sensor for item in readings})}
+    known = await _sensors(session, bound, {item.reading.sensor for item in readings})
     result = Checked([], [], [], [], ())
     refused: set[str] = set()
     for item in readings:
-        index, reading = item.index, item.reading
+        index, reading = item.place, item.reading
         sensor = known.get(reading.sensor)
         if sensor is None:
             result.unknown.append(_fault(index, "sensor", f"{reading.sensor} is not a sensor of this plant"))
             refused.add(reading.sensor)
-        elif bound is not None and sensor.equipment_id not in bound:
+        elif sensor.is_foreign:
             result.foreign.append(_fault(index, "sensor", f"{reading.sensor} is not a sensor of {actor.name}"))
             refused.add(reading.sensor)
-        elif fault := _value_fault(index, reading, Measurement(sensor.measurement)):
-            result.impossible.append(fault)
+        elif reading.unit is not None and reading.unit != sensor.unit:
+            result.impossible.append(_fault(index, "unit", f"{reading.sensor} is in {sensor.unit}"))
+        elif detail := sensor.value_fault(reading.value):
+            result.impossible.append(_fault(index, "value", detail))
         else:
             staged = repository.Staged(sensor.id, reading.time, reading.value, item.quality.value, item.skewed)
             result.staged.append(staged)
     return Checked(result.staged, result.unknown, result.foreign, result.impossible, tuple(sorted(refused)))
 
 
-def _value_fault(index: int, reading: ReadingIn, measurement: Measurement) -> Fault | None:
-    if reading.unit is not None and reading.unit != UNITS[measurement]:
-        return _fault(index, "unit", f"{reading.sensor} is in {UNITS[measurement]}")
-    detail = measurement_fault(measurement, reading.value)
-    return _fault(index, "value", detail) if detail else None
+async def _sensors(session: ReadSession, bound: Collection[str] | None, names: set[str]) -> dict[str, Sensor]:
+    rows = await repository.sensors(session, names)
+    found = {}
+    for row in rows:
+        measurement = Measurement(row.measurement)
+        is_foreign = bound is not None and row.equipment_id not in bound
+        found[row.name] = Sensor(row.id, UNITS[measurement], VALUE_FAULTS[measurement], is_foreign)
+    return found
 
 
 def _fault(index: int, field: str, detail: str) -> Fault:

@@ -11,6 +11,7 @@ from psycopg import AsyncConnection
 from sqlalchemy import Connection, Row, select, text
 
 from kojo_mes.kit.database import ReadSession, WriteSession
+from kojo_mes.kit.metrics import STATEMENT_DURATION
 from kojo_mes.readings.models import Reading
 from kojo_mes.readings.sequences import Ledger
 
@@ -24,10 +25,11 @@ SENSORS = text("""
     WHERE sensor.name = ANY(:names)
 """)
 
+# quality has a length: a table that can't have long values has no TOAST table to empty at each COMMIT
 STAGE = text("""
     CREATE TEMPORARY TABLE IF NOT EXISTS reading_stage (
-        sensor_id integer NOT NULL, time timestamptz NOT NULL, value double precision NOT NULL, quality text NOT NULL,
-        skewed boolean NOT NULL
+        sensor_id integer NOT NULL, time timestamptz NOT NULL, value double precision NOT NULL,
+        quality varchar(9) NOT NULL, skewed boolean NOT NULL
     ) ON COMMIT DELETE ROWS
 """)
 COPY = "COPY reading_stage (sensor_id, time, value, quality, skewed) FROM STDIN (FORMAT BINARY)"
@@ -188,10 +190,11 @@ async def store(session: WriteSession, device: str, readings: Iterable[Staged], 
     raw = await (await session.connection()).get_raw_connection()
     driver = raw.driver_connection
     assert isinstance(driver, AsyncConnection)
-    async with driver.cursor() as cursor, cursor.copy(COPY) as copy:
-        copy.set_types(["int4", "timestamptz", "float8", "text", "bool"])
-        for reading in readings:
-            await copy.write_row(reading)
+    with STATEMENT_DURATION.labels("copy").time():
+        async with driver.cursor() as cursor, cursor.copy(COPY) as copy:
+            copy.set_types(["int4", "timestamptz", "float8", "text", "bool"])
+            for reading in readings:
+                await copy.write_row(reading)
     return int((await session.execute(STORE, {"late": late, "device": device})).scalar_one())
 
 

@@ -62,14 +62,20 @@ class Unreadable:
     faults: tuple[tuple[str, str], ...]
 
 
-def _reading_or_why_not(given: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+def _readings_or_why_not(given: Any, validate: ValidatorFunctionWrapHandler) -> Any:
     """One bad reading doesn't hide the others: the service decides whether it takes the batch along."""
     try:
         return validate(given)
     except ValidationError as error:
-        return Unreadable(
-            tuple((str(fault["loc"][0]) if fault["loc"] else "readings", fault["msg"]) for fault in error.errors())
-        )
+        faults: dict[int, list[tuple[str, str]]] = {}
+        for fault in error.errors(include_url=False, include_context=False, include_input=False):
+            if not fault["loc"]:  # of the list itself
+                raise
+            index, *field = fault["loc"]
+            faults.setdefault(int(index), []).append((str(field[0]) if field else "readings", fault["msg"]))
+    readable = [item for index, item in enumerate(given) if index not in faults]
+    rest = iter(validate(readable) if readable else ())
+    return [Unreadable(tuple(faults[index])) if index in faults else next(rest) for index in range(len(given))]
 
 
 class Batch(BaseModel):
@@ -80,8 +86,9 @@ class Batch(BaseModel):
         description="whose sequence numbers the readings have; one that begins anew takes another name",
     )
     readings: Annotated[
-        list[Annotated[ReadingIn, WrapValidator(_reading_or_why_not)]],
+        list[ReadingIn],
         Field(min_length=1, max_length=LARGEST_BATCH),
+        WrapValidator(_readings_or_why_not),
     ]
 
 
