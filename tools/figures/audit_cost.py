@@ -1,6 +1,6 @@
 """Rate of audited writes against the same writes without their audit row: 16 writers, synchronous standby.
 
-Both on the plant's cluster, from an app host, through the service's own code, in turn: three seconds each, thirty times,
+Both on the plant's cluster, from an app host, by the service's own code, in turn: three seconds each, thirty times,
 each first in every other round, so that a machine that gets busier slows both. The median round's ratio.
 """
 
