@@ -15,6 +15,7 @@ import sys
 import time
 from typing import Any
 
+import structlog
 from sqlalchemy import text
 
 from kojo_mes.kit import audit, idempotency
@@ -62,6 +63,7 @@ async def rate(database: Database, job: dict[str, Any], run: str, *, audited: bo
 
 
 async def main() -> None:
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     job = json.loads(sys.stdin.readline())
     database = Database(load(WriterSettings).model_copy(update={"database_pool_size": job["writers"]}))
     run = f"load-test-{new_id()}"

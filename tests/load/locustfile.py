@@ -1,8 +1,9 @@
 """A hundred users of the service at once: gateways, and people logged in, through the virtual address with TLS.
 
 `locust -f tests/load/locustfile.py` with the job's file in KOJO_LOAD (mix.py writes it). Ten gateways send a batch of
-thirty readings a second each; the others are people who look, mostly, and write, and think a second or two in between.
-Logins happen before the measurement. The results go to the job's `results`: each request's name, milliseconds, fault.
+thirty readings a second each; the others are people who look, mostly, and write, and think one to two seconds in
+between. Logins happen before the measurement. The results go to the job's `results`: each request's name, milliseconds,
+fault.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """p95 of the mixed API under 100 users: reads, writes, charts, people logged in, through the virtual address with TLS.
 
-The users, what they do and how long they think are tests/load/locustfile.py's. Two minutes, once all have logged in. A
-request that fails, at any time, is no figure.
+Ten gateways send a batch a second; ninety people look and write, and think one to two seconds in between
+(tests/load/locustfile.py). Two minutes, once all have logged in. A request that fails, at any time, is no figure.
 """
 
 from __future__ import annotations

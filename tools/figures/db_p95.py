@@ -1,7 +1,7 @@
 """p95 of the API's database statements under the mixed load of api-mix, as long as the service waits for them.
 
 From the service's own histogram (`manufacturing_db_statement_duration_seconds`) of both API hosts, what was added
-during the load: executed statements, COPY, and COMMIT, which waits for the synchronous standby. Network and the
+from the first login on: executed statements, COPY, and COMMIT, which waits for the synchronous standby. Network and the
 process's own queue are in it, so PostgreSQL itself is faster. Between two edges it is interpolated, as by Prometheus.
 """
 

@@ -133,21 +133,19 @@ def _json(values: Mapping[str, object] | None) -> str | None:
 
 
 def _count_on_commit(session: Session, action: str) -> None:
-    tally: Tally[str] | None = session.info.get(ENTRIES)
-    if tally is None:
-        tally = session.info[ENTRIES] = Tally()
-        event.listen(session, "after_commit", _count)
-        event.listen(session, "after_soft_rollback", _forget)
+    tally: Tally[str] = session.info.setdefault(ENTRIES, Tally())
     tally[action.partition(":")[0]] += 1
 
 
+# on the class, once: a listener of each session's own would cost as much as the row
+@event.listens_for(Session, "after_commit")
 def _count(session: Session) -> None:
-    tally: Tally[str] = session.info[ENTRIES]
+    tally: Tally[str] = session.info.pop(ENTRIES, Tally())
     for domain, number in tally.items():
         ENTRIES.labels(domain).inc(number)
-    tally.clear()
 
 
+@event.listens_for(Session, "after_soft_rollback")
 def _forget(session: Session, _previous: object) -> None:
     if not session.in_nested_transaction():
-        session.info[ENTRIES].clear()
+        session.info.pop(ENTRIES, None)
