@@ -21,7 +21,8 @@ def test_every_name_gets_a_value_of_its_own() -> None:
 
 
 def test_tokens_are_long_and_need_no_quotes() -> None:
-    for name, value in generate_missing({"bcrypt_salt": "there", "mes_seal_key": "there"}).items():
+    others = {"bcrypt_salt", "mes_journal_key", "mes_seal_key"}
+    for name, value in generate_missing(dict.fromkeys(others, "there")).items():
         assert re.fullmatch(r"[A-Za-z0-9]{40}", value), name
 
 
@@ -49,14 +50,16 @@ def test_placeholders_do_not(value: str) -> None:
     assert [(fault.key, fault.problem) for fault in faults] == [("plant_secrets.metrics_password", "is a placeholder")]
 
 
-def test_the_seal_key_is_one_that_openssl_reads() -> None:
-    pem = generate_missing({})["mes_seal_key"]
+@pytest.mark.parametrize("name", ["mes_journal_key", "mes_seal_key"])
+def test_a_signing_key_is_one_that_openssl_reads(name: str) -> None:
+    pem = generate_missing({})[name]
     said = subprocess.run(["openssl", "pkey", "-noout", "-text"], input=pem, check=True, capture_output=True, text=True)
     assert said.stdout.startswith("ED25519 Private-Key")
     assert list(secret_faults(generate_missing({}))) == []
 
 
-def test_a_seal_key_that_is_no_key_is_named() -> None:
-    (fault,) = secret_faults(generate_missing({}) | {"mes_seal_key": "no key, but long enough"})
-    assert fault.key == "plant_secrets.mes_seal_key"
+@pytest.mark.parametrize("name", ["mes_journal_key", "mes_seal_key"])
+def test_a_signing_key_that_is_no_key_is_named(name: str) -> None:
+    (fault,) = secret_faults(generate_missing({}) | {name: "no key, but long enough"})
+    assert fault.key == f"plant_secrets.{name}"
     assert "PEM" in fault.problem
