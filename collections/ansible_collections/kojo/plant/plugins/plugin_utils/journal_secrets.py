@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 REMOVED = "(removed)"
 SHORTEST = 6  # a shorter one would take words out of every sentence; under its own name it goes all the same
+SHORTEST_LINE = 8  # of a secret that has several
 DEEPEST = 40
 
 STRONG = re.compile(r"passw|passphrase|passcode|secret|token|credential|apikey|privatekey", re.IGNORECASE)
@@ -67,7 +68,7 @@ NAMES = ("passw", "passphrase", "passcode", "secret", "token", "credential", *WE
 # name=value, name: value, "name": "value", --name value
 ASSIGNED = re.compile(
     r"""(?P<name>[A-Za-z_][\w.-]*|--[\w-]+)(?P<mark>["']?\s*(?:=>|[=:])\s*)"""
-    r"""(?P<value>"(?:[^"\\]|\\.)*"|'[^']*'|[^\s"',;&]+)"""
+    r"""(?P<value>"(?:[^"\\]|\\.)*"|'[^']*'|["']?[^\s"',;&]+)"""
 )
 OPTION = re.compile(r"""(?P<name>--[\w-]+)(?P<mark>\s+)(?P<value>"[^"]*"|'[^']*'|[^\s"'-]\S*)""")
 
@@ -188,7 +189,7 @@ def _forms(secret: str) -> Iterator[str]:
     """SECRET as it may be written: as it is, by lines, in JSON, in a URL, in base64."""
     if "{{" in secret:
         return  # a template: what it leads to has a name of its own
-    parts = {secret, *(line for line in secret.splitlines() if len(line.strip()) > 2 * SHORTEST)}
+    parts = {secret, *(line for line in secret.splitlines() if len(line.strip()) >= SHORTEST_LINE)}
     for part in {part.strip() for part in parts if not part.startswith("-----")}:
         if len(part) >= SHORTEST:
             encoded = base64.b64encode(part.encode("utf-8", "replace")).decode().rstrip("=")
