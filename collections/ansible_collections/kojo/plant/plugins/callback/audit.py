@@ -82,6 +82,7 @@ from ansible.release import __version__ as ansible_version
 
 ADHOC = "__adhoc_playbook__"
 RUN = "KOJO_AUDIT_RUN"
+INTERRUPTED = "interrupted"
 OWN = "kojo.plant.audit_event"
 BEGIN = "To run all the same, and have that recorded: -e kojo_audit=best_effort"
 
@@ -245,7 +246,8 @@ class CallbackModule(CallbackBase):
         # set_fact, include_vars and register put values where a censored result doesn't show them
         for held in ("_nonpersistent_fact_cache", "_vars_cache"):
             self._secrets.learn(getattr(self._manager, held, {}).get(host))
-        self._secrets.learn([task.get_vars(), *(fields.get(name) for name in ("args", "environment", "vars"))])
+        self._secrets.learn([result.result, task.get_vars()])
+        self._secrets.learn([fields.get(name) for name in ("args", "environment", "vars")])
         delegate = (result.result.get("_ansible_delegated_vars") or {}).get("ansible_host") or fields.get("delegate_to")
         self._run.record(
             action,
@@ -254,8 +256,7 @@ class CallbackModule(CallbackBase):
                 "action": task.resolved_action or task.action,
                 "check": bool(fields.get("check_mode")),
                 "delegated_to": self._secrets.clean(delegate) if delegate else None,
-                # as it is written: what a template in it says may be a secret
-                "task": self._secrets.text(task.get_name()),
+                "task": self._secrets.text(_name(task)),
                 "file": task.get_path(),
                 **values,
                 **told(result.result, self._secrets, failed=failed),
@@ -267,13 +268,14 @@ class CallbackModule(CallbackBase):
             self._guarded(self._run.sync)
 
     def _end(self, outcome: str, hosts: Mapping[str, Any]) -> None:
-        run, self._run = self._run, None
-        os.environ.pop(RUN, None)
+        run = self._run
         seconds = round(time.monotonic() - self._began, 3)
         run.record_of_run("ansible:end", {"outcome": outcome, "hosts": hosts, "seconds": seconds})
         run.sync()
         run.close()
-        if not run.exception:
+        self._run = None
+        os.environ.pop(RUN, None)
+        if not run.exception and outcome != INTERRUPTED:
             self._ship(run.settings)
 
     def _ship(self, settings: Any) -> None:
@@ -286,12 +288,14 @@ class CallbackModule(CallbackBase):
             self._display.warning(f"The service took no audit records of this control node: {refused}")
         except OSError as error:
             self._display.v(f"kojo.plant.audit: the service isn't reachable, the next run will send: {error}")
+        except Exception as error:  # whatever it is, the run was done and recorded
+            self._display.warning(f"The audit records of this control node can't be sent: {error}")
 
     def _leave(self) -> None:
         """The run ends without Ansible's own end: Ctrl-C, or an error of Ansible's."""
         if self._run and os.getpid() == self._process:
             with suppress(SystemExit):  # it is ending
-                self._guarded(lambda: self._end("interrupted", {}))
+                self._guarded(lambda: self._end(INTERRUPTED, {}))
 
     def _guarded(self, work: Callable[[], None]) -> None:
         """A run that can't be recorded doesn't go on. Ansible turns a callback's errors into warnings, but not this."""
@@ -312,6 +316,13 @@ def _said(error: Exception, begun: bool) -> str:
     if isinstance(error, ImportError):
         cause = f"the Python that runs Ansible has no {error.name}; install pyproject.toml's `control` dependencies"
     return f"The audit journal can't be written, so the run {state}: {cause}. {BEGIN}"
+
+
+def _name(task: Any) -> str:
+    """As it is written: what a template in it says may be a secret, and is that of one host."""
+    written = task.get_ds()
+    name = written.get("name") if isinstance(written, Mapping) else None
+    return f"{task._role.get_name()} : {name}" if name and task._role else str(name or task.get_name())
 
 
 def _texts(values: Iterable[object] | None) -> list[str]:

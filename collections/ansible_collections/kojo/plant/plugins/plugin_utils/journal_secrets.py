@@ -9,9 +9,11 @@ a name nor a form, and never stood in a variable, can't be told from other text.
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -19,6 +21,8 @@ REMOVED = "(removed)"
 SHORTEST = 6  # a shorter one would take words out of every sentence; under its own name it goes all the same
 SHORTEST_LINE = 8  # of a secret that has several
 DEEPEST = 40
+# ansible-core's own names: of the type of a value, and of the beginning of a file
+VAULTED, VAULT_MARK = "EncryptedString", b"$ANSIBLE_VAULT;"
 
 STRONG = re.compile(r"passw|passphrase|passcode|secret|token|credential|apikey|privatekey", re.IGNORECASE)
 WEAK = {"auth", "authorization", "cipher", "cookie", "key", "keys", "pass", "pin", "psk", "pwd", "salt", "seed"}
@@ -160,29 +164,41 @@ def _found(value: object, secret: bool, depth: int) -> Iterator[str]:
     elif isinstance(value, list | tuple | set | frozenset):
         for item in value:
             yield from _found(item, secret, depth + 1)
-    elif secret and isinstance(value, int) and not isinstance(value, bool):
-        yield str(value)
-    elif (text := _plaintext(value)) is not None and (secret or text is not value):
+    elif isinstance(value, int) and not isinstance(value, bool):
+        if secret or _is_vaulted(value):
+            yield str(int(value))
+    elif (text := _text(value)) is not None and (secret or _is_vaulted(value)):
         yield text
 
 
-def _plaintext(value: object) -> str | None:
-    """A text as it is, or what a vaulted one holds; None for what is none of these, or can't be opened."""
+def _text(value: object) -> str | None:
+    """A text, also one that a vault holds; None for what is none, or can't be opened."""
     if type(value) is str:
         return value
-    if not (isinstance(value, str) or type(value).__name__ == "EncryptedString"):
-        return None
     try:
-        plain = str(value)
+        return str(value) if isinstance(value, str) or type(value).__name__ == VAULTED else None
     except Exception:
-        return None  # no password for this vault: then no task can have used it either
-    tagged = type(value).__name__ == "EncryptedString" or _is_vaulted(value)
-    return plain if tagged else value if isinstance(value, str) else None
+        return None  # there is no password for this vault: then no task can have used it either
 
 
 def _is_vaulted(value: object) -> bool:
-    tags = getattr(value, "_ansible_tags_mapping", None) or ()
-    return any(tag.__name__ in ("VaultedValue", "SourceWasEncrypted") for tag in tags)
+    """Whether VALUE came encrypted, alone or in a file that is."""
+    if type(value).__name__ == VAULTED:
+        return True
+    tags: Mapping[type, Any] = getattr(value, "_ansible_tags_mapping", None) or {}
+    return any(
+        kind.__name__ == "VaultedValue" or (kind.__name__ == "Origin" and tag.path and _is_vault(tag.path))
+        for kind, tag in tags.items()
+    )
+
+
+@functools.cache
+def _is_vault(path: str) -> bool:
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(len(VAULT_MARK)) == VAULT_MARK
+    except OSError:
+        return False
 
 
 def _forms(secret: str) -> Iterator[str]:
