@@ -21,7 +21,7 @@ SERVICE = ROOT / ".venv-service/bin"
 TAKE_IN = """
 import json, sys
 from kojo_mes.audit import service
-keys = service.journal_keys({"control1": sys.argv[1]})
+keys = service.journal_keys({"ansible": sys.argv[1]})
 taken = service._lines(sys.stdin.buffer.read(), keys)
 print(json.dumps([event.action for _, event in taken]))
 """

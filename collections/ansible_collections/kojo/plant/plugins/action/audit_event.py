@@ -15,7 +15,7 @@ from ansible_collections.kojo.plant.plugins.plugin_utils.journal_file import Jou
 from ansible_collections.kojo.plant.plugins.plugin_utils.journal_format import canonical, now, plain
 from ansible_collections.kojo.plant.plugins.plugin_utils.journal_run import opened
 from ansible_collections.kojo.plant.plugins.plugin_utils.journal_secrets import Secrets
-from ansible_collections.kojo.plant.plugins.plugin_utils.journal_settings import RUN, Settings, settings
+from ansible_collections.kojo.plant.plugins.plugin_utils.journal_settings import RUN, Settings, of_task
 
 LONGEST_EVENT = 256 * 2**10
 ARGUMENTS = {
@@ -38,9 +38,7 @@ class ActionModule(ActionBase):
         _, arguments = self.validate_argument_spec(argument_spec=ARGUMENTS)  # type: ignore[no-untyped-call]
         variables = task_vars or {}
         try:
-            plant = settings(variables["hostvars"][variables["inventory_hostname"]])
-            if plant is None:
-                raise JournalFault("the inventory has no plant_id", "a journal is a plant's: name the inventory of one")
+            plant = of_task(variables)
             event = _event(arguments, variables)
             if arguments["once"] is not None and _is_written(plant, event):
                 return {**result, "changed": False, "event": event}

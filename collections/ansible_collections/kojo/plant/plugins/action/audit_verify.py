@@ -12,7 +12,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.kojo.plant.plugins.plugin_utils.journal_file import JournalFault, journal_files, remembered
 from ansible_collections.kojo.plant.plugins.plugin_utils.journal_format import KeyFault, Keys, Signer, public_key
-from ansible_collections.kojo.plant.plugins.plugin_utils.journal_settings import RUN, Settings, settings
+from ansible_collections.kojo.plant.plugins.plugin_utils.journal_settings import RUN, Settings, of_task
 from ansible_collections.kojo.plant.plugins.plugin_utils.journal_verify import Finding, Head, verify
 
 ARGUMENTS = {
@@ -39,7 +39,8 @@ class ActionModule(ActionBase):
         _, arguments = self.validate_argument_spec(argument_spec=ARGUMENTS)  # type: ignore[no-untyped-call]
         variables = task_vars or {}
         try:
-            plant = settings(variables["hostvars"][variables["inventory_hostname"]])
+            # a copy, with its keys, may be verified anywhere
+            plant = None if arguments["files"] and arguments["public_keys"] else of_task(variables)
             files = _files(arguments["files"], plant)
             keys = _keys(arguments["public_keys"], plant)
             heads = _heads(arguments["heads"], arguments["files"], plant)
@@ -80,8 +81,7 @@ class ActionModule(ActionBase):
 def _files(given: list[str] | None, plant: Settings | None) -> list[Path]:
     if given:
         return [Path(path) for path in given]
-    if plant is None:
-        raise JournalFault("the inventory has no plant_id", "name the journal in `files`")
+    assert plant
     if files := journal_files(plant.directory, plant.plant):
         return files
     if remembered(plant.directory, plant.plant):
@@ -92,8 +92,7 @@ def _files(given: list[str] | None, plant: Settings | None) -> list[Path]:
 def _keys(given: list[str] | None, plant: Settings | None) -> Keys:
     if given:
         return Keys(public_key(text) for text in given)
-    if plant is None:
-        raise JournalFault("the inventory has no plant_id", "give `public_keys`")
+    assert plant
     return Keys([Signer.of_pem(plant.needed_key()).public])
 
 

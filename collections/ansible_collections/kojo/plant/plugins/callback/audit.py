@@ -40,11 +40,11 @@ options:
       - Name of this control node in the journal. The service knows the public key of each writer by it, and each
         writer has a chain of its own, so a second control node, or a new key, needs another.
     type: str
-    default: control1
+    default: ansible
     vars: [{name: kojo_audit_writer}]
     env: [{name: KOJO_AUDIT_WRITER}]
   key:
-    description: The private key (Ed25519, PEM). By default C(plant_secrets.mes_journal_key).
+    description: The private key (Ed25519, PEM). By default C(plant_secrets.mes_journal_signing_key).
     type: str
     vars: [{name: kojo_audit_key}]
   service_url:
@@ -53,7 +53,7 @@ options:
     vars: [{name: kojo_audit_service_url}]
     env: [{name: KOJO_AUDIT_SERVICE_URL}]
   service_key:
-    description: API key with the role C(journal). By default C(plant_secrets.mes_journal_api_key).
+    description: API key with the role C(journal). By default C(plant_secrets.mes_journal_key).
     type: str
     vars: [{name: kojo_audit_service_key}]
   exempt:
@@ -174,15 +174,14 @@ class CallbackModule(CallbackBase):
 
     def _begin(self, variables: Mapping[str, Any]) -> None:
         """Opens the journal, and has the run's beginning on disk."""
-        hostvars, hosts = variables.get("hostvars"), variables.get("groups", {}).get("all", [])
-        if hostvars is None or not hosts:
-            return  # no task will run, or no host is a plant's
         # what these need may be missing, and then it is this plugin's to say so
         from ansible_collections.kojo.plant.plugins.plugin_utils import journal_origin, journal_settings
         from ansible_collections.kojo.plant.plugins.plugin_utils.journal_run import Run
         from ansible_collections.kojo.plant.plugins.plugin_utils.journal_secrets import Secrets
 
-        page = hostvars[hosts[0]]
+        page = journal_settings.page_of(variables)
+        if page is None:
+            return  # no task will run, or no host is a plant's
         settings = journal_settings.settings(page)
         if settings is None:
             self._passed_over = True
@@ -190,8 +189,8 @@ class CallbackModule(CallbackBase):
             return
         mode = journal_settings.mode(variables.get("kojo_audit") or page.get("kojo_audit"))
         self._secrets = Secrets()
-        for host in hosts:
-            self._secrets.learn(hostvars.raw_get(host))
+        for host in variables["groups"]["all"]:
+            self._secrets.learn(variables["hostvars"].raw_get(host))
         self._secrets.learn({name: value for name, value in os.environ.items() if name != "PWD"})
         # what is templated there is not in the raw ones
         self._secrets.add([settings.key, settings.service and settings.service.key])

@@ -71,10 +71,10 @@ EXAMPLES = r"""
 
 - name: A copy of a journal is whole, and reaches as far as was written down
   kojo.plant.audit_verify:
-    files: [/mnt/audit/plant_a.control1.000000001-000004711.jsonl, /mnt/audit/plant_a.jsonl]
-    public_keys: ["{{ lookup('ansible.builtin.file', '/mnt/audit/control1.pub') }}"]
+    files: [/mnt/audit/plant_a.ansible.000000001-000004711.jsonl, /mnt/audit/plant_a.jsonl]
+    public_keys: ["{{ lookup('ansible.builtin.file', '/mnt/audit/ansible.pub') }}"]
     heads:
-      - {writer: control1, sequence: 4800, hash: 6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b}
+      - {writer: ansible, sequence: 4800, hash: 6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b}
   run_once: true
 """
 
@@ -96,7 +96,7 @@ heads:
   type: list
   elements: dict
   sample:
-    - {writer: control1, sequence: 4800, hash: 6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b}
+    - {writer: ansible, sequence: 4800, hash: 6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b}
 unfinished:
   description: Runs that began and did not end. They still run, or were killed.
   returned: success
@@ -128,6 +128,6 @@ finding:
     kind: removed
     file: /srv/works/.state/journal/works.jsonl
     line: 41
-    record: record 41 of control1
+    record: record 41 of ansible
     detail: record 42 follows on 40
 """

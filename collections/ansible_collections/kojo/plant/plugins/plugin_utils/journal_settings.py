@@ -15,8 +15,8 @@ from ansible.errors import AnsibleError
 from ansible_collections.kojo.plant.plugins.plugin_utils.journal_file import JournalFault
 
 REQUIRED, BEST_EFFORT = "required", "best_effort"
-WRITER = "control1"
-KEY, SERVICE_KEY = "mes_journal_key", "mes_journal_api_key"
+WRITER = "ansible"
+KEY, SERVICE_KEY = "mes_journal_signing_key", "mes_journal_key"
 RUN = "KOJO_AUDIT_RUN"  # the run's id, for what it starts
 REMEDY = "run `make secrets PLANT=<its directory>`, which adds what is missing, or set it with ansible-vault"
 
@@ -46,8 +46,22 @@ class Settings:
         return self.key
 
 
+def of_task(variables: Mapping[str, Any]) -> Settings:
+    """The settings of the plant that a task runs for; JournalFault when it is none."""
+    found = settings(page_of(variables) or {})
+    if found is None:
+        raise JournalFault("the inventory has no plant_id", "a journal is a plant's: name the inventory of one")
+    return found
+
+
+def page_of(variables: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The variables of the inventory's first host, which stand for the plant's; None when there is no host."""
+    hosts, hostvars = variables.get("groups", {}).get("all"), variables.get("hostvars")
+    return None if not hosts or hostvars is None else hostvars[hosts[0]]
+
+
 def settings(page: Mapping[str, Any]) -> Settings | None:
-    """The settings of the plant that PAGE, a host's variables, belongs to; None when it belongs to none.
+    """The settings of the plant whose variables PAGE has; None when it has none.
 
     JournalFault for what can't be used.
     """

@@ -130,7 +130,7 @@ def _accepted(status: int, said: bytes) -> int:
     if status == HTTPStatus.OK:
         return int(values.get("accepted", 0))
     detail = str(values.get("detail") or values.get("title") or "")
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS:
         raise OSError(f"it answered {status} {detail}".strip())
     broken = str(values.get("type", "")).endswith("journal-broken")
     raise Refused(f"{status} {detail}".strip(), lacks_earlier=broken and "removed" in detail)

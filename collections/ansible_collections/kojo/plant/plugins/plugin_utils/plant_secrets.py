@@ -70,10 +70,10 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "alertmanager_web_password": _token,
     "grafana_admin_password": _token,
     "mes_simulator_key": _token,
+    "mes_journal_key": _token,
     "mes_token_secret": _token,
     "mes_seal_key": _signing_key,
-    "mes_journal_key": _signing_key,
-    "mes_journal_api_key": _token,
+    "mes_journal_signing_key": _signing_key,
     "bcrypt_salt": _bcrypt_salt,
 }
 
@@ -110,6 +110,6 @@ def _problem(name: str, value: object) -> str | None:
         return f"is shorter than {SHORTEST} characters"
     if name == "bcrypt_salt" and not re.fullmatch(r"[./A-Za-z0-9]{21}[.Oeu]", value):
         return "is not 22 characters of bcrypt's alphabet ending in one of .Oeu"
-    if GENERATORS[name] is _signing_key and not value.startswith("-----BEGIN PRIVATE KEY-----"):
+    if GENERATORS.get(name) is _signing_key and not value.startswith("-----BEGIN PRIVATE KEY-----"):
         return "is not a private key in PEM (PKCS 8)"
     return None

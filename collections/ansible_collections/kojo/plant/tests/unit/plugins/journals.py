@@ -10,7 +10,7 @@ from ansible_collections.kojo.plant.plugins.plugin_utils.journal_file import Jou
 from ansible_collections.kojo.plant.plugins.plugin_utils.journal_format import Keys, Signer, now
 from ansible_collections.kojo.plant.plugins.plugin_utils.plant_secrets import GENERATORS
 
-PEM = GENERATORS["mes_journal_key"]()
+PEM = GENERATORS["mes_journal_signing_key"]()
 SIGNER = Signer.of_pem(PEM)
 KEYS = Keys([SIGNER.public])
 
@@ -28,11 +28,11 @@ def event(action: str = "site:task", **new: Any) -> dict[str, Any]:
     }
 
 
-def opened(folder: Path, writer: str = "control1", signer: Signer = SIGNER) -> Journal:
+def opened(folder: Path, writer: str = "ansible", signer: Signer = SIGNER) -> Journal:
     return Journal.open(folder, "works", writer, signer)
 
 
-def written(folder: Path, count: int, writer: str = "control1") -> Path:
+def written(folder: Path, count: int, writer: str = "ansible") -> Path:
     """A journal of COUNT records, synced."""
     journal = opened(folder, writer)
     for number in range(count):

@@ -37,7 +37,7 @@ class Plant:
         local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
         hosts = {"all": {"vars": local, "hosts": {"app1": {}, "app2": {}}}}
         self.write("works/hosts.yml", yaml.safe_dump(hosts))
-        secrets = {"mes_journal_key": PEM, "other_password": "CANARY-plant-secret"}
+        secrets = {"mes_journal_signing_key": PEM, "other_password": "CANARY-plant-secret"}
         page = {"plant_id": "works", "plant_secrets": secrets} | page
         self.write("works/group_vars/all/plant.yml", yaml.safe_dump(page))
         self.write("ansible.cfg", CONFIG)

@@ -89,7 +89,7 @@ def test_a_whole_journal_is_told_with_its_end(plant: Plant, check: list[str]) ->
     # with the beginning and the play of the run that verifies
     assert (said["changed"], said["records"], said["unfinished"]) == (False, 5, [])
     (head,) = said["heads"]
-    assert (head["writer"], head["sequence"], len(head["hash"])) == ("control1", 5, 64)
+    assert (head["writer"], head["sequence"], len(head["hash"])) == ("ansible", 5, 64)
     heads = json.dumps([head])
     assert result(plant, VERIFY.format(options="{heads: " + heads + "}"))["records"] == 8
 
@@ -104,7 +104,7 @@ def test_a_tampered_copy_is_told_with_its_first_bad_record(plant: Plant) -> None
         "kind": "edited",
         "file": str(path),
         "line": 3,
-        "record": "record 3 of control1",
+        "record": "record 3 of ansible",
         "detail": "its hash is not that of what it says",
     }
     assert "The journal is not whole" in said["msg"]
@@ -113,7 +113,7 @@ def test_a_tampered_copy_is_told_with_its_first_bad_record(plant: Plant) -> None
 def test_a_cut_copy_is_found_out_by_a_remembered_head(plant: Plant) -> None:
     path = written(plant.root / "copy", 4)
     lines = path.read_bytes().splitlines(keepends=True)
-    head = json.dumps([{"writer": "control1", "sequence": 4, "hash": json.loads(lines[3])["hash"]}])
+    head = json.dumps([{"writer": "ansible", "sequence": 4, "hash": json.loads(lines[3])["hash"]}])
     path.write_bytes(b"".join(lines[:3]))
     options = f"{{files: [{path}], public_keys: [{PUBLIC}], heads: {head}}}"
     assert result(plant, VERIFY.format(options=options))["finding"]["kind"] == "truncated"

@@ -48,6 +48,10 @@ def test_a_run_is_told_from_beginning_to_end(plant: Plant) -> None:
           changed_when: false
         - name: Write {{ inventory_hostname }}
           ansible.builtin.copy: {content: "b\\n", dest: "{{ playbook_dir }}/{{ inventory_hostname }}.txt", mode: "0600"}
+        - name: Keep what is on disk by now
+          ansible.builtin.command: cp {{ playbook_dir }}/works/.state/journal/works.head {{ playbook_dir }}/head
+          changed_when: false
+          run_once: true
         - name: Items
           ansible.builtin.command: echo {{ item }}
           loop: [one, two]
@@ -93,7 +97,11 @@ def test_a_run_is_told_from_beginning_to_end(plant: Plant) -> None:
     }
     assert "-a\n+b\n" in changes["Write {{ inventory_hostname }}", "app1"]["diff"]
     assert changes["Items", "app2"]["items"] == [{"item": "two", "command": "echo two"}]
-    assert changes["Items", "app2"]["file"] == f"{playbook}:11"
+    assert changes["Items", "app2"]["file"] == f"{playbook}:15"
+
+    before_items = max(event["id"] for event in plant.events("ansible:change") if event["new"]["task"] != "Items")
+    head = json.loads((plant.root / "head").read_bytes())
+    assert head["synced"]["sequence"] == before_items, "a task's records are synced before the next task"
 
     (failure,) = plant.events("ansible:failure")
     assert (failure["record"]["id"], failure["new"]["message"], failure["new"]["ignored"]) == (
@@ -237,9 +245,9 @@ def cut_chain(plant: Plant) -> list[str]:
 
 
 FAULTS = {
-    broken_key: ("plant_secrets.mes_journal_key is missing", "run `make secrets"),
+    broken_key: ("plant_secrets.mes_journal_signing_key is missing", "run `make secrets"),
     no_place: ("/sys/kernel/kojo can't be written", "kojo_audit_directory"),
-    cut_chain: ("truncated: record 3 of control1", "kojo.plant.audit_verify"),
+    cut_chain: ("truncated: record 3 of ansible", "kojo.plant.audit_verify"),
 }
 
 
@@ -282,7 +290,7 @@ def test_an_exception_is_recorded_by_the_first_run_that_can(plant: Plant, fault:
         "ansible:end",
     ]
     assert told[0]["new"]["best_effort"] is True
-    assert "mes_journal_key is missing" in told[0]["new"]["fault"]
+    assert "mes_journal_signing_key is missing" in told[0]["new"]["fault"]
     assert {event["reason"] for event in told[:5]} == {"written later: the journal could not be written at its time"}
     assert told[5]["reason"] is None
     assert list(plant.journal.glob("*.pending")) == []

@@ -28,7 +28,7 @@ WRITER = """
     from ansible_collections.kojo.plant.tests.unit.plugins.journals import event
     from ansible_collections.kojo.plant.plugins.plugin_utils.journal_file import Journal
     from ansible_collections.kojo.plant.plugins.plugin_utils.journal_format import Signer
-    journal = Journal.open(Path(sys.argv[1]), "works", "control1", Signer.of_pem(os.environ["PEM"]))
+    journal = Journal.open(Path(sys.argv[1]), "works", "ansible", Signer.of_pem(os.environ["PEM"]))
 """
 
 
@@ -159,10 +159,10 @@ def test_a_lost_head_is_made_again_and_told_of(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("tampered", "said"),
     [
-        (lambda lines: lines[:2], "truncated: record 3 of control1"),
-        (lambda lines: [], "truncated: record 1 of control1"),
-        (lambda lines: [*lines[:2], lines[2].replace(b"app1", b"app2")], "edited: record 3 of control1"),
-        (lambda lines: [lines[0].replace(b"app1", b"application1"), *lines[1:]], "edited: record 1 of control1"),
+        (lambda lines: lines[:2], "truncated: record 3 of ansible"),
+        (lambda lines: [], "truncated: record 1 of ansible"),
+        (lambda lines: [*lines[:2], lines[2].replace(b"app1", b"app2")], "edited: record 3 of ansible"),
+        (lambda lines: [lines[0].replace(b"app1", b"application1"), *lines[1:]], "edited: record 1 of ansible"),
         (lambda lines: [b"{}\n", *lines[1:]], "edited: a line"),
     ],
 )
@@ -181,14 +181,14 @@ def test_a_journal_that_was_taken_away_is_missed(folder: Path) -> None:
 
 def test_another_key_begins_no_chain_of_the_same_writer(folder: Path) -> None:
     path = written(folder, 2)
-    new = Signer.of_pem(GENERATORS["mes_journal_key"]())
+    new = Signer.of_pem(GENERATORS["mes_journal_signing_key"]())
     with pytest.raises(JournalFault, match="give kojo_audit_writer a name"):
         opened(folder, signer=new)
     journal = opened(folder, "control2", new)
     journal.append(event())
     journal.close()
     assert [file.name for file in journal_files(folder, "works")] == [
-        "works.control1.000000001-000000002.jsonl",
+        "works.ansible.000000001-000000002.jsonl",
         "works.jsonl",
     ]
     assert json.loads(path.read_bytes())["sequence"] == 1
@@ -205,12 +205,12 @@ def test_a_month_ends_with_its_file_and_the_chain_goes_on(folder: Path, monkeypa
     opened(folder).close()
     other.append(event())
     other.sync()
-    assert names() == ["works.control1.000000001-000000003.jsonl", "works.jsonl"]
+    assert names() == ["works.ansible.000000001-000000003.jsonl", "works.jsonl"]
     monkeypatch.undo()
     written(folder, 1)
     monkeypatch.setattr(journal_file, "LARGEST_FILE", path.stat().st_size)
     written(folder, 1)
-    assert names()[1:] == ["works.control1.000000004-000000005.jsonl", "works.jsonl"]
+    assert names()[1:] == ["works.ansible.000000004-000000005.jsonl", "works.jsonl"]
     assert verify(journal_files(folder, "works"), KEYS, remembered(folder, "works")).records == 6
 
 

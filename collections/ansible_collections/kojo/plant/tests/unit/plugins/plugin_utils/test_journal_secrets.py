@@ -122,7 +122,7 @@ def test_a_known_value_goes_in_every_form() -> None:
 
 
 def test_a_key_goes_line_by_line() -> None:
-    pem = GENERATORS["mes_journal_key"]()
+    pem = GENERATORS["mes_journal_signing_key"]()
     secrets = Secrets()
     secrets.add(pem)
     assert pem.splitlines()[1] not in secrets.text(f"+{pem.splitlines()[1]}")

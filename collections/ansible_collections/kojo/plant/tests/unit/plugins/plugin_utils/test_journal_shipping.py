@@ -46,7 +46,7 @@ class Handler(BaseHTTPRequestHandler):
     def _take(self, numbers: list[int]) -> tuple[int, dict[str, Any]]:
         new = [number for number in numbers if number > self.server.head]
         if new and new[0] != self.server.head + 1:
-            detail = f"removed: record {self.server.head + 1} of control1: record {new[0]} follows on it"
+            detail = f"removed: record {self.server.head + 1} of ansible: record {new[0]} follows on it"
             return 409, {"type": "urn:kojo:problem:journal-broken", "detail": detail}
         self.server.head = max([self.server.head, *new])
         return 200, {"accepted": len(new), "known": len(numbers) - len(new)}
@@ -90,7 +90,7 @@ def taker(tmp_path: Path) -> Iterator[Taker]:
 
 def settings(tmp_path: Path, port: int) -> Settings:
     service = Service(f"https://127.0.0.1:{port}", tmp_path / "ca.crt", "key-of-the-journal")
-    return Settings("works", tmp_path / "journal", "control1", None, service)
+    return Settings("works", tmp_path / "journal", "ansible", None, service)
 
 
 def test_each_record_is_sent_once_in_bounded_batches(
@@ -131,7 +131,7 @@ def test_a_lost_cursor_costs_a_repetition(taker: Taker, tmp_path: Path) -> None:
     plant = settings(tmp_path, taker.server_port)
     written(plant.directory, 5)
     ship(plant)
-    (plant.directory / "works.control1.shipped").unlink()
+    (plant.directory / "works.ansible.shipped").unlink()
     assert ship(plant) == 0
 
 
@@ -139,7 +139,7 @@ def test_old_files_are_sent_before_the_new(taker: Taker, tmp_path: Path) -> None
     plant = settings(tmp_path, taker.server_port)
     path = written(plant.directory, 5)
     lines = path.read_bytes().splitlines(keepends=True)
-    (plant.directory / "works.control1.000000001-000000003.jsonl").write_bytes(b"".join(lines[:3]))
+    (plant.directory / "works.ansible.000000001-000000003.jsonl").write_bytes(b"".join(lines[:3]))
     path.write_bytes(b"".join(lines[3:]))
     assert ship(plant) == 5
 
@@ -162,11 +162,12 @@ def test_a_refusal_says_why(taker: Taker, tmp_path: Path, status: int, said: dic
     assert ship(plant) == 1
 
 
-def test_a_service_that_is_ill_is_as_one_that_is_away(taker: Taker, tmp_path: Path) -> None:
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_service_that_is_ill_is_as_one_that_is_away(taker: Taker, tmp_path: Path, status: int) -> None:
     plant = settings(tmp_path, taker.server_port)
     written(plant.directory, 1)
-    taker.answer = 503, {"title": "No database"}
-    with pytest.raises(OSError, match="503 No database"):
+    taker.answer = status, {"title": "Not now"}
+    with pytest.raises(OSError, match=f"{status} Not now"):
         ship(plant)
 
 

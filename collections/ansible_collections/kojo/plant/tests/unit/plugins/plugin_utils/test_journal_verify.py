@@ -12,7 +12,7 @@ from ansible_collections.kojo.plant.plugins.plugin_utils.plant_secrets import GE
 from ansible_collections.kojo.plant.tests.unit.plugins.journals import KEYS, SIGNER, event, events, written
 
 Tamper = Callable[[list[bytes]], list[bytes]]
-STRANGER = Signer.of_pem(GENERATORS["mes_journal_key"]())
+STRANGER = Signer.of_pem(GENERATORS["mes_journal_signing_key"]())
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def lines(path: Path) -> list[bytes]:
 
 def other(sequence: int, previous: bytes, signer: Signer = SIGNER) -> bytes:
     full = {**event("other:task"), "source": "journal"}
-    return write(signer, "control1", sequence, previous, full)[0] + b"\n"
+    return write(signer, "ansible", sequence, previous, full)[0] + b"\n"
 
 
 def hash_of(line: bytes) -> bytes:
@@ -36,7 +36,7 @@ def hash_of(line: bytes) -> bytes:
 def test_a_whole_one_is_whole(journal: Path) -> None:
     report = verify([journal], KEYS)
     last = read(lines(journal)[-1][:-1], KEYS)
-    assert (report.records, report.heads) == (6, {"control1": Head(6, last.hash)})
+    assert (report.records, report.heads) == (6, {"ansible": Head(6, last.hash)})
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_a_whole_one_is_whole(journal: Path) -> None:
 )
 def test_the_first_bad_record_is_named(journal: Path, tamper: Tamper, kind: Kind, line: int, record: str) -> None:
     given = lines(journal)
-    remembered = {"control1": Head(6, hash_of(given[5]))}
+    remembered = {"ansible": Head(6, hash_of(given[5]))}
     journal.write_bytes(b"".join(tamper(given)))
     with pytest.raises(Finding) as caught:
         verify([journal], KEYS, remembered)
@@ -79,8 +79,8 @@ def test_whoever_has_the_key_is_found_out_by_what_is_remembered(journal: Path) -
         previous = hash_of(made[-1])
     journal.write_bytes(b"".join(made))
     assert verify([journal], KEYS).records == 6
-    with pytest.raises(Finding, match=r"edited: record 6 of control1: another record of this number is remembered"):
-        verify([journal], KEYS, {"control1": last})
+    with pytest.raises(Finding, match=r"edited: record 6 of ansible: another record of this number is remembered"):
+        verify([journal], KEYS, {"ansible": last})
 
 
 def test_a_journal_goes_on_across_files_and_may_begin_later(journal: Path, tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_a_journal_goes_on_across_files_and_may_begin_later(journal: Path, tmp_p
     journal.write_bytes(b"".join(given[3:]))
     assert verify([old, journal], KEYS).records == 6
     assert verify([journal], KEYS, from_first=False).records == 3
-    with pytest.raises(Finding, match="removed: record 1 of control1"):
+    with pytest.raises(Finding, match="removed: record 1 of ansible"):
         verify([journal], KEYS)
 
 
@@ -100,7 +100,7 @@ def test_writers_have_chains_of_their_own(tmp_path: Path) -> None:
     one, two = lines(first), lines(second)
     mixed.write_bytes(b"".join([one[0], two[0], two[1], one[1], two[2]]))
     assert {writer: head.sequence for writer, head in verify([mixed], KEYS).heads.items()} == {
-        "control1": 2,
+        "ansible": 2,
         "control2": 3,
     }
 

@@ -13,6 +13,8 @@ from ansible_collections.kojo.plant.plugins.plugin_utils.plant_secrets import (
     secret_faults,
 )
 
+SIGNING_KEYS = ("mes_journal_signing_key", "mes_seal_key")
+
 
 def test_every_name_gets_a_value_of_its_own() -> None:
     made = generate_missing({})
@@ -21,8 +23,7 @@ def test_every_name_gets_a_value_of_its_own() -> None:
 
 
 def test_tokens_are_long_and_need_no_quotes() -> None:
-    others = {"bcrypt_salt", "mes_journal_key", "mes_seal_key"}
-    for name, value in generate_missing(dict.fromkeys(others, "there")).items():
+    for name, value in generate_missing(dict.fromkeys(("bcrypt_salt", *SIGNING_KEYS), "there")).items():
         assert re.fullmatch(r"[A-Za-z0-9]{40}", value), name
 
 
@@ -50,7 +51,7 @@ def test_placeholders_do_not(value: str) -> None:
     assert [(fault.key, fault.problem) for fault in faults] == [("plant_secrets.metrics_password", "is a placeholder")]
 
 
-@pytest.mark.parametrize("name", ["mes_journal_key", "mes_seal_key"])
+@pytest.mark.parametrize("name", SIGNING_KEYS)
 def test_a_signing_key_is_one_that_openssl_reads(name: str) -> None:
     pem = generate_missing({})[name]
     said = subprocess.run(["openssl", "pkey", "-noout", "-text"], input=pem, check=True, capture_output=True, text=True)
@@ -58,7 +59,7 @@ def test_a_signing_key_is_one_that_openssl_reads(name: str) -> None:
     assert list(secret_faults(generate_missing({}))) == []
 
 
-@pytest.mark.parametrize("name", ["mes_journal_key", "mes_seal_key"])
+@pytest.mark.parametrize("name", SIGNING_KEYS)
 def test_a_signing_key_that_is_no_key_is_named(name: str) -> None:
     (fault,) = secret_faults(generate_missing({}) | {name: "no key, but long enough"})
     assert fault.key == f"plant_secrets.{name}"
