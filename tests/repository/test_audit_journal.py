@@ -28,9 +28,8 @@ print(json.dumps([event.action for _, event in taken]))
 PLAYBOOK = """
 - name: Write 工場
   ansible.builtin.copy: {content: "工場 \\u0007 \\U0001F3ED\\n", dest: "{{ playbook_dir }}/out", mode: "0600"}
-- name: Fail
-  ansible.builtin.fail: {msg: "it's \\"so\\" \\\\ \\t"}
-  ignore_errors: true
+- block: [{name: Fail, ansible.builtin.fail: {msg: "it's \\"so\\" \\\\ \\t"}}]
+  rescue: [{ansible.builtin.ping: }]
 - name: Tell
   kojo.plant.audit_event:
     {action: change:finish, record_type: change, record_id: C-1, new: {share: 0.1, count: 9007199254740993}}

@@ -23,7 +23,7 @@ LATER = "written later: the journal could not be written at its time"
 
 def places(directory: Path, plant: str) -> list[Path]:
     """Where pending events may be: the first that can be written is."""
-    own = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state")
+    own = Path(os.environ.get("XDG_STATE_HOME") or f"{os.environ.get('HOME', '')}/.local/state")
     of_directory = hashlib.sha256(str(directory).encode()).hexdigest()[:8]
     return [directory / f"{plant}.pending", own / f"kojo/{plant}-{of_directory}.pending"]
 

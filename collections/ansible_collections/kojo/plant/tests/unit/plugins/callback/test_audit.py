@@ -56,10 +56,9 @@ def test_a_run_is_told_from_beginning_to_end(plant: Plant) -> None:
           ansible.builtin.command: echo {{ item }}
           loop: [one, two]
           changed_when: item == "two"
-        - name: Fail
-          ansible.builtin.fail: {msg: as it must}
-          ignore_errors: true
-          when: inventory_hostname == "app1"
+        - when: inventory_hostname == "app1"
+          block: [{name: Fail, ansible.builtin.fail: {msg: as it must}}]
+          rescue: [{ansible.builtin.ping: }]
         - name: Leave
           ansible.builtin.ping:
           delegate_to: gone
@@ -107,7 +106,7 @@ def test_a_run_is_told_from_beginning_to_end(plant: Plant) -> None:
     assert (failure["record"]["id"], failure["new"]["message"], failure["new"]["ignored"]) == (
         "app1",
         "as it must",
-        True,
+        False,
     )
     gone = plant.events("ansible:unreachable")
     assert {event["record"]["id"] for event in gone} == {"app1", "app2"}
@@ -163,11 +162,12 @@ LEAKS = """
 - name: What no_log hides
   ansible.builtin.copy: {dest: "{{ playbook_dir }}/hidden", content: CANARY-no-log, mode: "0600"}
   no_log: true
-- name: What no_log hides in a loop, and fails
-  ansible.builtin.command: "false CANARY-no-log-loop {{ item }}"
-  loop: [CANARY-no-log-item]
-  no_log: true
-  ignore_errors: true
+- block:
+    - name: What no_log hides in a loop, and fails
+      ansible.builtin.command: "false CANARY-no-log-loop {{ item }}"
+      loop: [CANARY-no-log-item]
+      no_log: true
+  rescue: [{ansible.builtin.ping: }]
 - name: Task {{ service_password }}
   ansible.builtin.command: echo
   changed_when: true
