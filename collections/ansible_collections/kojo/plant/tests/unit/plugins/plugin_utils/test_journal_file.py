@@ -88,7 +88,11 @@ def test_writers_at_the_same_time_make_one_chain(folder: Path) -> None:
         assert run.stdout
         run.stdout.readline()
     for run in runs:
-        run.communicate("\n")
+        assert run.stdin
+        run.stdin.write("\n")
+        run.stdin.flush()
+    for run in runs:
+        run.communicate()
     assert [run.returncode for run in runs] == [0] * 4
     told = events(folder / "works.jsonl")
     assert verify([folder / "works.jsonl"], KEYS).records == 160
