@@ -1,14 +1,13 @@
 """The Ansible audit: how much longer a run is with the callback than without, in percent of its wall time.
 
 Ten local hosts, every task changes something, with differences as site.yml's files have them: more records a second
-than any run of a plant makes. Runs with and without take turns, and the median of the pairs counts. The service is
-away, so the sending at the end, which has its own bound, is not in it.
+than any run of a plant makes. Runs with and without take turns, and the fastest of each count: what else the machine does
+only adds. The service is away, so the sending at the end, which has its own bound, is not in it.
 """
 
 from __future__ import annotations
 
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -22,7 +21,7 @@ from tools.figures.common import ROOT, Unmeasurable, emit
 
 BAR = 3
 UNIT = "%"
-PAIRS = 7
+PAIRS = 6
 HOSTS = 10
 CALLBACKS = ("ansible.posix.profile_tasks", "kojo.plant.audit")  # as in ansible.cfg
 SETTING = "".join(f"setting_{number} = {{{{ run }}}}\n" for number in range(60))
@@ -75,7 +74,7 @@ def run(root: Path, number: int, *, audited: bool) -> float:
 
 
 def main() -> None:
-    added = []
+    fastest = {True: float("inf"), False: float("inf")}
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         plant(root)
@@ -83,12 +82,13 @@ def main() -> None:
         for pair in range(1, PAIRS + 1):
             order = (True, False) if pair % 2 else (False, True)
             seconds = {audited: run(root, 2 * pair + audited, audited=audited) for audited in order}
-            added.append(100 * (seconds[True] / seconds[False] - 1))
-            print(f"{seconds[False]:.2f} s without, {seconds[True]:.2f} s with: {added[-1]:+.1f} %")
+            fastest = {audited: min(fastest[audited], seconds[audited]) for audited in seconds}
+            print(f"{seconds[False]:.2f} s without, {seconds[True]:.2f} s with")
         records = len((root / "works/.state/journal/works.jsonl").read_bytes().splitlines())
     if records < (PAIRS + 1) * HOSTS * len(TASKS) * TIMES:
         raise Unmeasurable(f"audit-overhead: only {records} records were written")
-    emit("audit-overhead", round(statistics.median(added), 2), UNIT, bar=BAR, better="lower", samples=PAIRS)
+    added = 100 * (fastest[True] / fastest[False] - 1)
+    emit("audit-overhead", round(added, 2), UNIT, bar=BAR, better="lower", samples=PAIRS)
 
 
 if __name__ == "__main__":

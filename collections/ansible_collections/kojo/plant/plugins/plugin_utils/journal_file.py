@@ -95,13 +95,17 @@ class Journal:
     def open(cls, directory: Path, plant: str, writer: str, signer: Signer) -> Journal:
         """The journal, ready to be written: its folder made, a cut end kept aside, an old month put away."""
         journal = cls(directory, plant, writer, signer)
-        with journal._told():
-            _make_folder(directory)
-            journal._head = os.open(journal._head_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            with journal._locked():
-                state = journal._load()
-                journal._check_last(state)
-                journal._put_away(state)
+        try:
+            with journal._told():
+                _make_folder(directory)
+                journal._head = os.open(journal._head_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                with journal._locked():
+                    state = journal._load()
+                    journal._check_last(state)
+                    journal._put_away(state)
+        except JournalFault:
+            journal.close()
+            raise
         return journal
 
     def append(self, event: Mapping[str, Any]) -> int:
