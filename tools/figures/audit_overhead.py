@@ -1,8 +1,8 @@
 """The Ansible audit: how much longer a run is with the callback than without, in percent of its wall time.
 
 Ten local hosts, every task changes something, with differences as site.yml's files have them: more records a second
-than any run of a plant makes. Runs with and without take turns, and the fastest of each count: what else the machine does
-only adds. The service is away, so the sending at the end, which has its own bound, is not in it.
+than any run of a plant makes. Runs with and without take turns, and the fastest of each count: what else the machine
+does only adds. The service is away, so the sending at the end, which has its own bound, is not in it.
 """
 
 from __future__ import annotations
