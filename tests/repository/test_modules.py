@@ -63,6 +63,14 @@ def test_a_module_says_what_it_honours(name: str) -> None:
     assert attributes["check_mode"]["support"] == "full"
 
 
+@pytest.mark.parametrize("name", documentation("callback"))
+def test_ansible_shows_a_callback(name: str) -> None:
+    command = [str(Path(sys.executable).with_name("ansible-doc")), "--type", "callback", "--json", f"kojo.plant.{name}"]
+    said = subprocess.run(command, cwd=COLLECTION.parents[3], check=True, capture_output=True, text=True)
+    document = json.loads(said.stdout)[f"kojo.plant.{name}"]["doc"]
+    assert [option for option, values in document["options"].items() if "description" not in values] == []
+
+
 def test_the_collections_readme_names_each(capsys: pytest.CaptureFixture[str]) -> None:
     """Mend with: make docs"""
     text = collection_readme({})

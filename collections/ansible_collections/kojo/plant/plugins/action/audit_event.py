@@ -1,0 +1,106 @@
+# Copyright: (c) Kojo contributors
+# Apache License 2.0 (see LICENSE)
+"""Writes one event into the plant's journal, on the control node. The module of this name has the documentation."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible_collections.kojo.plant.plugins.plugin_utils import journal_origin
+from ansible_collections.kojo.plant.plugins.plugin_utils.journal_file import JournalFault, journal_files
+from ansible_collections.kojo.plant.plugins.plugin_utils.journal_format import canonical, now, plain
+from ansible_collections.kojo.plant.plugins.plugin_utils.journal_run import opened
+from ansible_collections.kojo.plant.plugins.plugin_utils.journal_secrets import Secrets
+from ansible_collections.kojo.plant.plugins.plugin_utils.journal_settings import RUN, Settings, of_task
+
+LONGEST_EVENT = 256 * 2**10
+ARGUMENTS = {
+    "action": {"type": "str", "required": True},
+    "record_type": {"type": "str", "required": True},
+    "record_id": {"type": "str", "required": True},
+    "record_version": {"type": "int"},
+    "old": {"type": "dict"},
+    "new": {"type": "dict"},
+    "reason": {"type": "str"},
+    "once": {"type": "str", "no_log": False},
+}
+
+
+class ActionModule(ActionBase):
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _, arguments = self.validate_argument_spec(argument_spec=ARGUMENTS)  # type: ignore[no-untyped-call]
+        variables = task_vars or {}
+        try:
+            plant = of_task(variables)
+            event = _event(arguments, variables)
+            if arguments["once"] is not None and _is_written(plant, event):
+                return {**result, "changed": False, "event": event}
+            if not self._task.check_mode:
+                result["sequence"] = _write(plant, event)
+        except JournalFault as fault:
+            raise AnsibleActionFail(f"The event is not in the audit journal: {fault}") from fault
+        return {**result, "changed": True, "event": event}
+
+
+def _event(arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+    for name in ("action", "record_type", "record_id"):
+        if not 0 < len(arguments[name]) <= journal_origin.LONGEST_NAME:
+            raise AnsibleActionFail(f"{name} is to have 1 to {journal_origin.LONGEST_NAME} characters")
+    secrets = Secrets()
+    secrets.learn(variables)
+    new = arguments["new"]
+    if arguments["once"] is not None:
+        new = {**(new or {}), "once": arguments["once"]}
+    reason = arguments["reason"]
+    event: dict[str, Any] = plain(
+        {
+            "action": arguments["action"],
+            "actor": journal_origin.actor(variables),
+            "at": now(),
+            "new": secrets.clean(new),
+            "old": secrets.clean(arguments["old"]),
+            "reason": None if reason is None else secrets.text(reason)[:10_000],
+            "record": {
+                "id": arguments["record_id"],
+                "type": arguments["record_type"],
+                "version": arguments["record_version"],
+            },
+            "request_id": os.environ.get(RUN),
+        }
+    )
+    if len(canonical(event)) > LONGEST_EVENT:
+        raise AnsibleActionFail(f"old and new are to have at most {LONGEST_EVENT} bytes in all; name what they tell of")
+    return event
+
+
+def _is_written(plant: Settings, event: dict[str, Any]) -> bool:
+    """Whether the journal has an event with this key already, of this action and record."""
+    key = canonical({"once": event["new"]["once"]})[1:-1]
+    for path in reversed(journal_files(plant.directory, plant.plant, plant.writer)):
+        with path.open("rb") as file:
+            for line in file:
+                if key not in line or not line.endswith(b"\n"):
+                    continue
+                known = json.loads(line)["event"]
+                if (known["action"], known["record"]) == (event["action"], event["record"]) and (
+                    (known["new"] or {}).get("once") == event["new"]["once"]
+                ):
+                    return True
+    return False
+
+
+def _write(plant: Settings, event: dict[str, Any]) -> int:
+    journal = opened(plant)
+    try:
+        sequence = journal.append(event)
+        journal.sync()
+    finally:
+        journal.close()
+    return sequence
