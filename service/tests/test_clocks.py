@@ -111,7 +111,7 @@ async def test_the_plants_default_is_a_setting(
 
 
 async def test_who_tunes_is_on_record_and_changes_what_they_read(press: Press, admin: psycopg.Connection) -> None:
-    body = {"policy": "flag", "ahead": 5, "reason": "clock without a battery"}
+    body: dict[str, Any] = {"policy": "flag", "ahead": 5, "reason": "clock without a battery"}
     assert (await press.tune(1, press.administrator, **body)).status_code == 403, "no business of an account keeper's"
     assert (await press.tune(7, **body)).status_code == 412
     without = press.maintenance.headers(press.app)
