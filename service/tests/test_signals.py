@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
+import servers
 from conftest import DEVICE_KEY, key
 from floor import Floor, floor, iso
 
@@ -336,3 +338,21 @@ async def test_counters_that_are_totals(machines: Machines) -> None:
         (5, 6.5),
         (pytest.approx(6.667, abs=0.001), pytest.approx(9.833, abs=0.001)),
     ]
+
+
+async def test_the_database_keeps_what_was_counted(
+    machines: Machines, postgres: servers.Postgres, database: str
+) -> None:
+    """What somebody counted can't be taken away by the service, what signals counted is kept when it is."""
+    floor = machines.floor
+    by_hand: Json = {"product": "carton-10", "from": iso(machines.at(-5)), "to": iso(machines.at(-4)), "good": 9}
+    by_hand |= {"scrap": 0, "rework": 0}
+    await floor.done(floor.operator, "POST", f"/lines/{PACKER}/counts", {"counts": [by_hand]})
+    await machines.send(machines.readings(0, 6))
+    await machines.derive()
+    with postgres.connect(database, "kojo_app") as service:
+        with pytest.raises(psycopg.errors.IntegrityConstraintViolation, match="is on record; correct it"):
+            service.execute("DELETE FROM mes.production_count WHERE source = 'record'")
+        service.execute("DELETE FROM mes.production_count WHERE source = 'signals'")
+    kept = floor.admin.execute("SELECT good FROM mes.production_count_superseded ORDER BY from_time").fetchall()
+    assert kept == [(150,), (25,)]
