@@ -8,7 +8,6 @@ import json
 import signal
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -27,7 +26,6 @@ from kojo_mes.api import create_app
 from kojo_mes.identity.tokens import AccessTokens
 from kojo_mes.kit.cache import Cache
 from kojo_mes.kit.notes import Notes
-from kojo_mes.kit.server import DRAIN_SECONDS
 from kojo_mes.kit.settings import ApiSettings
 
 Json = dict[str, Any]
@@ -108,6 +106,17 @@ def listening(url: str, headers: dict[str, str], *lines: str, last_event_id: str
             reading.join()
 
 
+def refusal(url: str, headers: dict[str, str], *lines: str) -> httpx.Response:
+    """Read only when it is one: a stream would have no end."""
+    with (
+        httpx.Client(timeout=LEAVE_SECONDS) as client,
+        client.stream("GET", f"{url}/api/v1/live", params={"line": lines}, headers=headers) as answer,
+    ):
+        assert answer.status_code != 200
+        answer.read()
+    return answer
+
+
 @dataclass
 class Plant:
     variables: dict[str, str]
@@ -121,7 +130,12 @@ class Plant:
         return self.headers(somebody(self.admin, *roles))
 
     def write(self, url: str, path: str, body: Json, headers: dict[str, str] | None = None) -> Json:
-        answer = httpx.post(f"{url}/api/v1{path}", json=body, headers=(headers or self.person("line_leader")) | key())
+        answer = httpx.post(
+            f"{url}/api/v1{path}",
+            json=body,
+            headers=(headers or self.person("line_leader")) | key(),
+            timeout=LEAVE_SECONDS,
+        )
         assert answer.is_success, answer.text
         return dict(answer.json())
 
@@ -136,7 +150,8 @@ class Plant:
 
 @pytest.fixture
 def floor(variables: dict[str, str], admin: psycopg.Connection) -> Plant:
-    return Plant(variables, admin)
+    """Patient: these tests are of events, not of deadlines, and may run on a busy machine."""
+    return Plant(variables | {"KOJO_MES_DATABASE_DEADLINE": "60"}, admin)
 
 
 def is_state(state: str, line: str = "line-1") -> Callable[[Event], bool]:
@@ -201,12 +216,16 @@ def test_a_snapshot_then_what_changes(floor: Plant) -> None:
             streams, numbers = zip(*(event.id.split(".") for event in listener.events), strict=True)
             assert len(set(streams)) == 1
             assert [int(number) for number in numbers] == sorted({int(number) for number in numbers})
-        figures = httpx.get(f"{url}/metrics").text.splitlines()
         route = 'route="/api/v1/live",service="kojo-mes",status="200"'
-        assert f'manufacturing_api_request_duration_seconds_count{{method="GET",{route}}} 2.0' in figures
-        assert "kojo_mes_live_streams 2.0" in figures
-        assert "manufacturing_api_requests_in_progress 1.0" in figures, "the figures themselves"
-        answer = httpx.get(f"{url}/api/v1/live", params={"line": ["line-1", "line-9"]}, headers=operator)
+        figures = {
+            f'manufacturing_api_request_duration_seconds_count{{method="GET",{route}}} 2.0',
+            "kojo_mes_live_streams 2.0",
+            "manufacturing_api_requests_in_progress 1.0",  # of the figures themselves
+        }
+        wait_until(
+            lambda: figures <= set(httpx.get(f"{url}/metrics").text.splitlines()), "figures of streams that last"
+        )
+        answer = refusal(url, operator, "line-1", "line-9")
         assert (answer.status_code, answer.json()["title"]) == (404, "line-9: not lines of this plant")
 
 
@@ -254,13 +273,11 @@ async def test_a_note_reaches_the_other_processes_while_redis_is_there(
         here.written()
         assert heard["here"] == before["here"] + 1, "its own are heard at once"
         await until(lambda: heard["there"] > before["there"])
-        assert heard["here"] == before["here"] + 1, "and once"
         before = dict(heard)
         with redis.client() as client:
             client.client_kill_filter(_type="pubsub")
-        await until(lambda: not there.connected)
-        await until(lambda: there.connected)
-        assert heard["there"] > before["there"], "what was written meanwhile may be news"
+        # once as it is cut off, once as it is back: what was written meanwhile may be news
+        await until(lambda: there.connected and heard["there"] >= before["there"] + 2)
     finally:
         for task in tasks:
             task.cancel()
@@ -291,11 +308,10 @@ def test_whoever_comes_back_misses_no_final_state_and_sigterm_ends_streams(floor
 
         with listening(blue, operator) as listener:
             listener.snapshot()
-            began = time.monotonic()
             process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=LEAVE_SECONDS)
+            output, _ = process.communicate(timeout=LEAVE_SECONDS)
             assert process.returncode == 0
-            assert time.monotonic() - began < DRAIN_SECONDS, "it ended of its own accord"
+            assert "timeout graceful shutdown exceeded" not in output, "it ended of its own accord"
             wait_until(lambda: listener.ended, "the stream's end")
             assert listener.retry < 1000, "the other colour is there at once"
 
@@ -313,8 +329,7 @@ def test_a_stream_ends_with_the_session_and_with_the_token(floor: Plant) -> None
         floor.write(url, "/identity/me/logout", {}, floor.headers(person))
         wait_until(lambda: revoked.ended and expired.ended, "the streams' ends")
         assert not untouched.ended
-        answer = httpx.get(f"{url}/api/v1/live", headers=floor.headers(person))
-        assert answer.status_code == 401
+        assert refusal(url, floor.headers(person)).status_code == 401
 
 
 def test_there_are_only_so_many_streams(floor: Plant) -> None:
@@ -322,19 +337,22 @@ def test_there_are_only_so_many_streams(floor: Plant) -> None:
     one, two, three = (floor.person("operator") for _ in range(3))
     with plain_api(floor.variables | limits, free_port()) as (url, _), contextlib.ExitStack() as streams:
 
-        def refusal(headers: dict[str, str]) -> tuple[int, str, bool]:
-            answer = httpx.get(f"{url}/api/v1/live", headers=headers)
+        def told(headers: dict[str, str]) -> tuple[int, str, bool]:
+            answer = refusal(url, headers)
             return answer.status_code, answer.json()["type"], int(answer.headers["retry-after"]) > 0
 
         for _ in range(2):
             streams.enter_context(listening(url, one)).snapshot()
-        assert refusal(one) == (429, "urn:kojo:problem:too-many-streams", True)
+        assert told(one) == (429, "urn:kojo:problem:too-many-streams", True)
         with listening(url, two) as last:
             last.snapshot()
-            assert refusal(three) == (503, "urn:kojo:problem:too-many-streams", True)
+            assert told(three) == (503, "urn:kojo:problem:too-many-streams", True)
 
         def admitted() -> bool:
-            with httpx.Client() as client, client.stream("GET", f"{url}/api/v1/live", headers=three) as response:
+            with (
+                httpx.Client(timeout=LEAVE_SECONDS) as client,
+                client.stream("GET", f"{url}/api/v1/live", headers=three) as response,
+            ):
                 return response.status_code == 200
 
         wait_until(admitted, "the place of the one who left")
@@ -354,7 +372,7 @@ def test_an_outage_of_the_database_is_told(postgres: servers.Postgres, floor: Pl
                 (database,),
             )
             listener.until(lambda event: event.event == "source" and not event.data["current"], "the outage")
-            answer = httpx.get(f"{url}/api/v1/live", headers=operator, timeout=LEAVE_SECONDS)
+            answer = refusal(url, operator)
             assert (answer.status_code, "retry-after" in answer.headers) == (503, True)
             server.execute(silence.format(name, psycopg.sql.SQL("true")))
         listener.until(lambda event: event.event == "source" and event.data["current"], "the end of the outage")

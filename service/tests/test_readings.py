@@ -121,6 +121,11 @@ async def test_an_unknown_sensor_is_forbidden(
     assert answer.json()["errors"][0]["index"] == 1
     assert "press-9.temperature" in answer.json()["errors"][0]["detail"]
     assert stored(admin) == 0
+    denied = admin.execute(
+        "SELECT actor_id, record_type, record_id, reason FROM mes.audit_event WHERE action = 'denied'"
+    ).fetchall()
+    assert [row[:3] for row in denied] == [("device", "sensor", "press-9.temperature")]
+    assert "not known" in denied[0][3]
 
 
 async def test_the_month_before_takes_late_readings(

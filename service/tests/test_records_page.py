@@ -12,7 +12,7 @@ import pytest
 import servers
 from conftest import environment, fields
 from test_retention import MONTH, command, month
-from trail import Trail
+from trail import Trail, begin_anew
 
 from kojo_mes.cli import main
 from kojo_mes.kit.database import Database
@@ -46,8 +46,9 @@ def test_its_commands_work_in_their_order(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert len(COMMANDS) == 5
+    assert len(COMMANDS) == 6
     monkeypatch.chdir(month)
+    begin_anew(admin)
     assert command("due") == 0
     file = asyncio.run(sealed(ApiSettings(**fields(environment(postgres, database))), month))
     file.rename(file.with_name(f"seals-{MONTH}.jsonl"))
@@ -57,5 +58,6 @@ def test_its_commands_work_in_their_order(
         assert main(shlex.split(line)[1:]) == 0, f"{line}: {capsys.readouterr().err}"
     told = capsys.readouterr().out
     assert told.count("whole and unaltered") == 4
+    assert told.count("as the trail has them") == 1
     assert "detached: mes.audit_event_2019_01" in told
     assert admin.execute("SELECT count(*) FROM mes.restored_audit_2019_01").fetchall() == [(40,)]

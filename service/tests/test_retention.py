@@ -10,12 +10,16 @@ import psycopg
 import pytest
 import servers
 from authority import seal_key
+from conftest import environment, fields
 from psycopg import errors
 from test_audit_seals import by_recursion
 from trail import forget, unguarded
 
 from kojo_mes.audit import merkle
 from kojo_mes.cli import main
+from kojo_mes.kit.settings import MigrationSettings
+from kojo_mes.lines.plant import Plant
+from kojo_mes.migrate import migrate
 
 MONTH = "2019-01"
 EVENTS, READINGS = 40, 25
@@ -165,3 +169,28 @@ def test_an_altered_archive_is_found_and_not_restored(month: Path, capsys: pytes
 def test_a_month_that_may_still_take_rows_is_not_archived(month: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command("make", "audit", "2099-01", month / "archive") == 1
     assert "may still take rows" in capsys.readouterr().err
+
+
+def test_what_refuses_to_drop_held_months_lets_the_owner_keep_house(
+    month: Path, postgres: servers.Postgres, database: str, admin: psycopg.Connection, plant: Plant
+) -> None:
+    """As role record_guard makes it: months are made ahead, and one that may go is detached and dropped."""
+    admin.execute("CREATE EVENT TRIGGER kojo_retention ON sql_drop EXECUTE FUNCTION mes.refuse_drop()")
+    admin.execute("ALTER EVENT TRIGGER kojo_retention ENABLE ALWAYS")
+    with postgres.connect(database, "kojo_owner") as owner:
+        for table in ("audit_event", "reading"):
+            owner.execute(
+                f"CREATE TABLE mes.{table}_2098_01 PARTITION OF mes.{table}"
+                " FOR VALUES FROM ('2098-01-01') TO ('2098-02-01')".encode()
+            )
+            owner.execute(f"ALTER TABLE mes.{table} DETACH PARTITION mes.{table}_2098_01".encode())
+            owner.execute(f"DROP TABLE mes.{table}_2098_01".encode())
+        owner.execute("CREATE TEMPORARY TABLE scratch ()")
+        owner.execute("DROP TABLE scratch")
+    migrate(MigrationSettings(**fields(environment(postgres, database))), plant)
+    for kind, partition in (("audit", "audit_event_2019_01"), ("readings", "reading_2019_01")):
+        assert command("make", kind, MONTH, month / kind) == 0
+        assert command("restore", month / kind, *key(month)) == 0
+        assert command("detach", kind, MONTH) == 0
+        with postgres.connect(database, "kojo_owner") as owner:
+            owner.execute(f"DROP TABLE mes.{partition}".encode())

@@ -181,6 +181,7 @@ async def test_energy_of_a_good_unit(floor: Floor, reading: Make) -> None:
     await send(floor.client, {**reading("robot-1.energy", 8), "time": iso(floor.at("13:59"))})
     found = await floor.get("/series/energy", line=LINE, **period)
     assert (found["kwh"], found["good"], found["kwh_per_good_unit"]) == (20, 200, 0.1)
+    assert found["completeness"] == pytest.approx(1 / 480)  # of 480 minutes robot-1's meter sent in one
     cut = floor.during("06:00", "13:00")
     problem = await floor.refused(409, floor.operator, "GET", "/series/energy", line=LINE, **cut)
     assert "production_count" in {error["field"] for error in problem["errors"]}

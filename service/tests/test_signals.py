@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
+import servers
 from conftest import DEVICE_KEY, key
 from floor import Floor, floor, iso
 
@@ -251,7 +253,7 @@ async def test_oee_of_the_derived_records(machines: Machines) -> None:
     floor = machines.floor
     times = {"starts_at": iso(machines.at(0)), "ends_at": iso(machines.at(30))}
     await floor.done(floor.leader, "POST", "/shifts", {"line": PACKER, "name": "a", "exception": "test"} | times)
-    period = {"line": PACKER, "from": iso(machines.at(0)), "to": iso(machines.at(30))}
+    period: Json = {"line": PACKER, "from": iso(machines.at(0)), "to": iso(machines.at(30))}
     refusal = await floor.refused(409, floor.operator, "GET", "/oee", **period)
     assert {error["field"] for error in refusal["errors"]} == {"line_state"}
     stopped = machines.readings(12, 15, status=0)
@@ -291,3 +293,66 @@ async def test_a_derivation_that_fails_is_done_again(machines: Machines, monkeyp
         assert await machines.states() == []
     await machines.derive()
     assert len(await machines.counts()) == 3
+
+
+async def test_oee_of_the_running_shift(machines: Machines) -> None:
+    """Up to where its production is counted; without a shift, or a count, that is what is missing."""
+    floor = machines.floor
+    running: Json = {"line": PACKER, "product": "carton-10"}
+    refusal = await floor.refused(409, floor.operator, "GET", "/oee/running", **running)
+    assert [error["field"] for error in refusal["errors"]] == ["shift"]
+    times = {"starts_at": iso(machines.at(0)), "ends_at": iso(machines.at(600))}
+    await floor.done(floor.leader, "POST", "/shifts", {"line": PACKER, "name": "a", "exception": "test"} | times)
+    refusal = await floor.refused(409, floor.operator, "GET", "/oee/running", **running)
+    assert [error["field"] for error in refusal["errors"]] == ["production_count"]
+    await machines.send(machines.readings(-0.5, 22))
+    await machines.derive()
+    found = await floor.get("/oee/running", **running)
+    assert datetime.fromisoformat(found["from"]) == machines.at(0)
+    # the last reading is of 21:50, and what came after it nobody knows
+    assert datetime.fromisoformat(found["to"]) == machines.at(22) - STEP
+    assert (found["availability"], found["quality_ratio"]) == (1, 1)
+    assert found["effectiveness"] == pytest.approx(found["good"] * 2 / (22 * 60 - 10))
+
+
+async def test_counters_that_are_totals(machines: Machines) -> None:
+    """They roll over after their limit; one that was set back leaves a time of which nobody knows what was made."""
+    admin = machines.floor.admin
+    admin.execute("UPDATE mes.equipment SET counter_limit = 99 WHERE id = 'packer-1'")
+    admin.execute(
+        "INSERT INTO mes.sensor (name, equipment_id, measurement) VALUES"
+        " ('packer-1.good_total', 'packer-1', 'good_total'), ('packer-1.reject_total', 'packer-1', 'reject_total')"
+    )
+    readings: list[Json] = []
+    for step in range(60):
+        time = iso(machines.start + step * STEP)
+        total = (90 + step) % 100 if step < 40 else step - 40  # 90 to 99, then from 0 on; at step 40 it was set back
+        for name, value in {"status": 1, "good_total": total, "reject_total": 7}.items():
+            readings.append({"sensor": f"packer-1.{name}", "time": time, "value": value})
+    await machines.send(readings)
+    await machines.derive()
+    counts = await machines.counts()
+    assert [one[2] for one in counts] == [30, 9, 19]
+    assert [one[:2] for one in counts] == [
+        (0, 5),
+        (5, 6.5),
+        (pytest.approx(6.667, abs=0.001), pytest.approx(9.833, abs=0.001)),
+    ]
+
+
+async def test_the_database_keeps_what_was_counted(
+    machines: Machines, postgres: servers.Postgres, database: str
+) -> None:
+    """What somebody counted can't be taken away by the service, what signals counted is kept when it is."""
+    floor = machines.floor
+    by_hand: Json = {"product": "carton-10", "from": iso(machines.at(-5)), "to": iso(machines.at(-4)), "good": 9}
+    by_hand |= {"scrap": 0, "rework": 0}
+    await floor.done(floor.operator, "POST", f"/lines/{PACKER}/counts", {"counts": [by_hand]})
+    await machines.send(machines.readings(0, 6))
+    await machines.derive()
+    with postgres.connect(database, "kojo_app") as service:
+        with pytest.raises(psycopg.errors.IntegrityConstraintViolation, match="is on record; correct it"):
+            service.execute("DELETE FROM mes.production_count WHERE source = 'record'")
+        service.execute("DELETE FROM mes.production_count WHERE source = 'signals'")
+    kept = floor.admin.execute("SELECT good FROM mes.production_count_superseded ORDER BY from_time").fetchall()
+    assert kept == [(150,), (25,)]

@@ -52,7 +52,7 @@ async def statuses(client: httpx.AsyncClient, times: int, key: str = DEVICE_KEY)
 
 
 def refused(kind: str) -> float:
-    return REQUESTS_THROTTLED.labels(kind)._value.get()
+    return float(REQUESTS_THROTTLED.labels(kind)._value.get())
 
 
 async def test_both_hosts_count_together(variables: dict[str, str]) -> None:

@@ -10,6 +10,9 @@ import testinfra
 from testinfra.host import Host
 
 from tests.plant.inventory import Plant, connection, load_plant, under_test
+from tests.plant.people import auditor, session
+
+__all__ = ["auditor", "session"]
 
 
 @pytest.fixture(scope="session")

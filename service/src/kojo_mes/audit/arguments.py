@@ -10,20 +10,26 @@ from pathlib import Path
 from kojo_mes.audit.schemas import Format
 
 EXIT_CODES = (
-    "exit codes: 0 done, every record is as it was sealed; 1 a record is bad (the first is named), or the export "
-    "failed; 2 wrong settings or arguments, or a file that can't be read or carries no proof"
+    "exit codes: 0 done, every record is as it was sealed, or as the trail has it; 1 a record is bad (the first is "
+    "named), the export failed, or the database is not available; 2 wrong settings or arguments, or a file that can't "
+    "be read or carries no proof"
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser, verify: Run, export: Run) -> None:
     commands = parser.add_subparsers(dest="audit", required=True, metavar="command")
 
-    text = "check exports, journals and archives offline, and name the first bad record"
+    text = "check exports, journals and archives offline, or the database's records, and name the first bad record"
     command = commands.add_parser("verify", help=text, description=f"{text.capitalize()}.", epilog=EXIT_CODES)
     command.set_defaults(run=verify)
-    command.add_argument("files", nargs="+", type=Path, metavar="FILE", help="manifest.json, or JSON Lines")
+    command.add_argument("files", nargs="*", type=Path, metavar="FILE", help="manifest.json, or JSON Lines")
     command.add_argument(
-        "--key", action="append", required=True, type=Path, help="a trusted public key (PEM); may be given again"
+        "--key", action="append", default=[], type=Path, help="a trusted public key (PEM); may be given again"
+    )
+    command.add_argument(
+        "--records",
+        action="store_true",
+        help="hold the database's records against its trail, as KOJO_MES_AUDIT_USER; verify an export of the trail too",
     )
     command.add_argument(
         "--seals",

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from kojo_mes.audit.comparison import verify_records
 from kojo_mes.audit.export import TooMany, export
-from kojo_mes.audit.findings import Finding
+from kojo_mes.audit.findings import Finding, Report
 from kojo_mes.audit.manifest import Body
 from kojo_mes.audit.pages import FontMissing
 from kojo_mes.audit.schemas import Selection
@@ -26,21 +27,40 @@ DONE, FAILED, WRONG = 0, 1, 2
 
 
 def run_verify(options: argparse.Namespace) -> int:
+    if not (options.files or options.records) or bool(options.files) != bool(options.key):
+        print("kojo-mes audit verify: give files with --key, or --records, or both", file=sys.stderr)
+        return WRONG
     try:
         report = verify(options.files, Keys.of_files(options.key), options.seals)
+        if options.records:
+            asyncio.run(_verify_records(load(AuditorSettings), report))
     except Finding as finding:
         print(finding, file=sys.stderr)
+        return FAILED
+    except DatabaseUnavailable as error:
+        print(f"kojo-mes audit verify: {error.__cause__ or error}", file=sys.stderr)
         return FAILED
     except (KeyFault, NotVerifiable, OSError) as error:
         print(f"kojo-mes audit verify: {error}", file=sys.stderr)
         return WRONG
     for note in report.notes:
         print(f"note: {note}")
-    print(
-        f"whole and unaltered: {report.events} records in {report.seals} seals, {report.signatures} signatures, "
-        f"{report.journal_lines} journal lines, {report.files} files"
-    )
+    if options.files:
+        print(
+            f"whole and unaltered: {report.events} records in {report.seals} seals, {report.signatures} signatures, "
+            f"{report.journal_lines} journal lines, {report.files} files"
+        )
+    if options.records:
+        print(f"as the trail has them: {report.records} records of the database")
     return DONE
+
+
+async def _verify_records(settings: AuditorSettings, report: Report) -> None:
+    database = Database(settings)
+    try:
+        await verify_records(database, report)
+    finally:
+        await database.close()
 
 
 def run_export(options: argparse.Namespace) -> int:

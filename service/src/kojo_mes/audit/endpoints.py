@@ -40,7 +40,18 @@ Before = Annotated[tuple[int] | None, Depends(cursor_of(int))]
 Number = Annotated[int, Path(ge=1, lt=2**63 - 1)]
 ExportId = Annotated[str, Path(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 FileName = Annotated[str, Path(pattern=r"^[a-z.]{1,40}$", examples=["manifest.json", "events.jsonl", "events.pdf"])]
-LINES = {"application/x-ndjson": {"schema": {"type": "string", "description": "audit/records.py: journal line"}}}
+LINES = {
+    "application/x-ndjson": {
+        "schema": {
+            "type": "string",
+            "description": "audit/records.py: journal line",
+            "examples": [
+                '{"event":{"action":"site:changed","id":1,"source":"journal"},"hash":"<64>","key":"<16>",'
+                '"previous":"<64>","sequence":1,"signature":"<128>","writer":"control"}\n'
+            ],
+        }
+    }
+}
 SEAL_LINES = {"application/x-ndjson": {"schema": {"type": "string", "description": "audit/records.py: seal line"}}}
 
 

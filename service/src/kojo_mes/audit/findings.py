@@ -19,9 +19,9 @@ class Kind(StrEnum):
 
 
 class Finding(Exception):
-    """The first bad record of a file, and what is wrong with it."""
+    """The first bad record of a file or table, and what is wrong with it."""
 
-    def __init__(self, kind: Kind, path: Path, line: int | None, what: str, detail: str) -> None:
+    def __init__(self, kind: Kind, path: Path | str, line: int | None, what: str, detail: str) -> None:
         place = f"{path}:{line}" if line else str(path)
         super().__init__(f"{place}: {kind}: {what}: {detail}")
         self.kind, self.path, self.line, self.what = kind, path, line, what
@@ -36,6 +36,7 @@ class Report:
     journal_lines: int = 0
     signatures: int = 0
     files: int = 0
+    records: int = 0  # of the database
     notes: list[str] = field(default_factory=list)
 
 

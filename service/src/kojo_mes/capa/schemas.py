@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from kojo_mes.capa.states import ActionState
-from kojo_mes.kit.fields import Text, Time, Words
+from kojo_mes.kit.fields import Day, Flag, Text, Time, Words
 from kojo_mes.nonconformance.schemas import RecordId
 
 ACTION: dict[str, JsonValue] = {
@@ -39,7 +39,7 @@ class ActionIn(BaseModel):
     action: Text
     criterion: Text = Field(description="by which its effectiveness is verified")
     owner: Words
-    due_on: Annotated[date, Field(ge=date(1970, 1, 1), le=date(2200, 12, 31))]
+    due_on: Day
 
 
 class ImplementationIn(BaseModel):
@@ -56,7 +56,7 @@ class VerificationIn(BaseModel):
         json_schema_extra={"examples": [{"effective": True, "evidence": "Chart of 30 days without a signal"}]},
     )
 
-    effective: bool = Field(description="false opens the action again")
+    effective: Flag = Field(description="false opens the action again")
     evidence: Text
 
 

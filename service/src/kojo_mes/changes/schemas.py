@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from kojo_mes.identity.roles import JobRole
-from kojo_mes.kit.fields import Text, Time, Words
+from kojo_mes.kit.fields import Flag, Text, Time, Words
 from kojo_mes.signatures.schemas import SignatureIn, VerifiedSignature
 
 DIGEST = "3b" * 32
@@ -70,7 +70,7 @@ class ChangeContent(BaseModel):
     plant: Plant
     window_start: Time
     window_end: Time = Field(description="the change may be carried out from window_start until just before")
-    during_production: bool = Field(default=False, description="may fall into a production window of the plant")
+    during_production: Flag = Field(default=False, description="may fall into a production window of the plant")
 
     @field_validator("window_end")
     @classmethod

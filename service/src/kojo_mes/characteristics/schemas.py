@@ -8,13 +8,12 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from kojo_mes.gauges.schemas import UnitName
-from kojo_mes.kit.fields import Name, Text, Time, Words
+from kojo_mes.kit.fields import Name, Real, Text, Time, Whole, Words
 from kojo_mes.signatures.schemas import SignatureIn
 
 CharacteristicId = Annotated[Name, Field(examples=["housing-100.bore"])]
 ProductId = Annotated[Name, Field(examples=["housing-100"])]
 LanguageNames = Annotated[dict[Literal["ja", "en"], Words], Field(min_length=1)]
-Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 SPECIFICATION: dict[str, JsonValue] = {
     "unit": "mm",
     "lower_limit": 73.95,
@@ -65,7 +64,7 @@ class SpecificationIn(BaseModel):
     lower_limit: Real | None = Field(default=None, description="in the unit; a value on a limit conforms")
     target: Real | None = Field(default=None, description="in the unit")
     upper_limit: Real | None = Field(default=None, description="in the unit")
-    acceptance_number: Annotated[int, Field(ge=0, le=1_000_000)] | None = Field(
+    acceptance_number: Annotated[Whole, Field(ge=0, le=1_000_000)] | None = Field(
         default=None, description="units of a sample that may be nonconforming (ISO 2859-1, Ac)"
     )
     effective_from: Time = Field(description="or from the approval, if that is later")

@@ -6,9 +6,9 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainSerializer, WithJsonSchema
 
-from kojo_mes.kit.fields import Name, Time, Words
+from kojo_mes.kit.fields import Name, Time, Whole, Words
 
 GaugeId = Annotated[Name, Field(examples=["bore-gauge-3"])]
 UnitName = Annotated[Words, Field(max_length=20, examples=["mm"])]
@@ -43,7 +43,7 @@ class GaugeIn(BaseModel):
     name: Words
     serial_number: Words
     unit: UnitName = Field(description="a variable characteristic is measured in the unit of its gauge")
-    calibration_interval_days: Annotated[int, Field(ge=1, le=3660)]
+    calibration_interval_days: Annotated[Whole, Field(ge=1, le=3660)]
 
 
 class CalibrationIn(BaseModel):
@@ -82,6 +82,14 @@ class CalibrationReceipt(CalibrationOut):
     )
 
 
+def _in_days(interval: timedelta) -> str:
+    """Days are what was asked for; pydantic would make years of 365 days of them."""
+    return f"P{interval.days}D"
+
+
+DURATION = {"type": "string", "format": "duration", "examples": ["P180D"]}
+
+
 class GaugeOut(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
@@ -89,7 +97,7 @@ class GaugeOut(BaseModel):
     name: str
     serial_number: str
     unit: str = Field(examples=["mm"])
-    calibration_interval: timedelta = Field(examples=["P180D"])
+    calibration_interval: Annotated[timedelta, PlainSerializer(_in_days), WithJsonSchema(DURATION)]
     retired_at: Time | None
     version: int = Field(description="as in the ETag", examples=[1])
 

@@ -16,8 +16,8 @@ PRINTED = r"^[^\x00-\x20\x7f]([^\x00-\x1f\x7f]*[^\x00-\x20\x7f])?$"
 UserName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9._-]{1,62}$", examples=["h.suzuki"])]
 PrintedName = Annotated[str, Field(pattern=PRINTED, max_length=100, examples=["鈴木 花子"])]
 Id = Annotated[str, Field(examples=["0190a6f2-5d1c-7cc1-a7f0-3b1f5a9c2d10"])]
-PasswordIn = Annotated[SecretStr, Field(min_length=1, max_length=256)]
-Token = Annotated[SecretStr, Field(min_length=20, max_length=200)]
+PasswordIn = Annotated[SecretStr, Field(min_length=1, max_length=256, examples=["seven-brass-herons-waltz"])]
+Token = Annotated[SecretStr, Field(min_length=20, max_length=200, examples=["3q2-7wEjK0mZ8f4n1vXcYt6s"])]
 
 
 class In(BaseModel):
@@ -141,8 +141,8 @@ class ProofIn(In):
 class QualificationIn(In):
     role: JobRole
     evidence: Words = Field(examples=["Training record TR-114"])
-    valid_from: Time
-    valid_until: Time
+    valid_from: Time = Field(examples=["2026-01-05T00:00:00+09:00"])
+    valid_until: Time = Field(examples=["2027-01-05T00:00:00+09:00"])
 
 
 class QualificationOut(FromRow):

@@ -8,7 +8,8 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from kojo_mes.kit.problems import responses
+from kojo_mes.kit.examples import add_examples
+from kojo_mes.kit.problems import MEDIA_TYPE, responses
 from kojo_mes.kit.versions import ETAG
 
 METHODS = {"get", "post", "put", "patch", "delete"}
@@ -33,6 +34,9 @@ def completed(document: dict[str, Any]) -> dict[str, Any]:
         for method, operation in operations.items():
             if method in METHODS and path.startswith("/api/"):
                 _complete(operation)
+    for unused in ("HTTPValidationError", "ValidationError"):  # FastAPI's own, which nothing answers with
+        document["components"]["schemas"].pop(unused, None)
+    add_examples(document)
     return document
 
 
@@ -40,12 +44,17 @@ def _complete(operation: dict[str, Any]) -> None:
     for parameter in operation.get("parameters", []):
         if parameter["name"] == "If-Match":  # FastAPI would answer 422 for one that it needs, RFC 6585 says 428
             parameter |= {"required": True, "schema": {"type": "string", "pattern": ETAG}}
+    answers = operation["responses"]
     for status in _common(operation):
         declared = responses(status)[int(status)]
         declared.pop("model")  # its schema is in the document by then
-        answer = operation["responses"].setdefault(str(int(status)), declared)
+        if MEDIA_TYPE not in answers.get(str(int(status)), {}).get("content", {}):
+            answers[str(int(status))] = declared
         if status in PATIENT:
-            answer["headers"] = RETRY_AFTER
+            answers[str(int(status))]["headers"] = RETRY_AFTER
+    for answer in answers.values():  # FastAPI adds JSON for each model; a problem is never sent as that
+        if MEDIA_TYPE in answer.get("content", {}):
+            answer["content"].pop("application/json", None)
 
 
 def _common(operation: dict[str, Any]) -> Iterator[HTTPStatus]:

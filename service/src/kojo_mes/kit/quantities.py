@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field, PlainSerializer
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 DIGITS, DECIMALS = 18, 6
+NUMERAL = rf"^[0-9]{{1,{DIGITS - DECIMALS}}}(\.[0-9]{{1,{DECIMALS}}})?$"
+EXACT = f"more than 0, {DECIMALS} decimals at most; send it as a string to keep it exact"
 
 
 class Unit(StrEnum):
@@ -22,6 +25,21 @@ class Unit(StrEnum):
     MILLILITRE = "ml"
     METRE = "m"
     SQUARE_METRE = "m2"
+
+
+def _written(value: object) -> object:
+    if isinstance(value, bool) or (isinstance(value, str) and not re.fullmatch(NUMERAL, value)):
+        raise ValueError(f"is not a number, like 12.5, of {DECIMALS} decimals at most")
+    return value
+
+
+WRITTEN = BeforeValidator(_written)
+
+
+def documented(most: int) -> WithJsonSchema:
+    """For OpenAPI: a number of JSON, more than 0 and at most `most`, or its text."""
+    number = {"type": "number", "exclusiveMinimum": 0, "maximum": most}
+    return WithJsonSchema({"anyOf": [number, {"type": "string", "pattern": NUMERAL}]}, mode="validation")
 
 
 def plain(value: Decimal) -> str:
@@ -38,9 +56,11 @@ Quantity = Annotated[
         max_digits=DIGITS,
         decimal_places=DECIMALS,
         allow_inf_nan=False,
-        description=f"more than 0, {DECIMALS} decimals at most; send it as a string to keep it exact",
+        description=EXACT,
         examples=["12.5"],
     ),
+    WRITTEN,
+    documented(10 ** (DIGITS - DECIMALS) - 1),
     PlainSerializer(plain, return_type=str),
 ]
 

@@ -25,7 +25,7 @@ class Format(StrEnum):
 
 def _as_csv(
     wanted: Annotated[Format | None, Query(alias="format", description="goes before Accept")] = None,
-    accept: Annotated[str, Header(description="`text/csv` for a table")] = "",
+    accept: Annotated[str, Header(max_length=1000, description="`text/csv` for a table")] = "",
 ) -> bool:
     return wanted is Format.CSV or (wanted is None and MEDIA_TYPE in accept)
 

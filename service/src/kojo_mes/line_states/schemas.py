@@ -21,6 +21,7 @@ class _StateIn(BaseModel):
     reason: Code | None = Field(
         default=None,
         description="one of GET /api/v1/state-reasons; stops and changeovers need one, others have none",
+        examples=["breakdown"],
     )
     product: MaterialId | None = Field(
         default=None, description="set up on the line, in a changeover the next one", examples=["housing-100"]
@@ -46,8 +47,10 @@ class StateIn(_StateIn):
 class ReclassificationIn(_StateIn):
     """Without `product` each part keeps its own."""
 
-    from_time: Time = Field(alias="from")
-    to_time: Time = Field(alias="to", description="up to before it; not in the future")
+    from_time: Time = Field(alias="from", examples=["2026-01-05T08:30:00+09:00"])
+    to_time: Time = Field(
+        alias="to", examples=["2026-01-05T08:45:00+09:00"], description="up to before it; not in the future"
+    )
     explanation: Words = Field(examples=["the sensor was covered; the line ran"])
 
     @model_validator(mode="after")

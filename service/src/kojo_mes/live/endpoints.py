@@ -82,7 +82,10 @@ async def live(
         list[Id] | None, Query(max_length=MOST_LINES, description="of these lines alone; none: of all")
     ] = None,
     last_event_id: Annotated[
-        str | None, Header(description="the last event that came, of a stream of the same lines: it goes on from there")
+        str | None,
+        Header(
+            max_length=200, description="the last event that came, of a stream of the same lines: it goes on from there"
+        ),
     ] = None,
 ) -> StreamingResponse:
     """Server-sent events: a `snapshot`, then the things that change, each with all that there is to know of it.

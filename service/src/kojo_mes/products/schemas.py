@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from kojo_mes.kit.fields import MaterialId, Time, Words
+from kojo_mes.kit.quantities import WRITTEN, documented
 
 Names = Annotated[
     dict[Literal["ja", "en"], Words],
@@ -22,6 +23,8 @@ Seconds = Annotated[
         description="PRI, the planned run time per item of ISO 22400-2: seconds a unit",
         examples=["4.0"],
     ),
+    WRITTEN,
+    documented(86_400),
 ]
 
 

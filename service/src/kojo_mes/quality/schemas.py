@@ -6,9 +6,9 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
-from kojo_mes.characteristics.schemas import CharacteristicId, Real
+from kojo_mes.characteristics.schemas import CharacteristicId
 from kojo_mes.gauges.schemas import GaugeId
-from kojo_mes.kit.fields import MaterialId, Name, Text, Time, Words
+from kojo_mes.kit.fields import MaterialId, Name, Real, Text, Time, Whole, Words
 from kojo_mes.nonconformance.schemas import LineId, RecordId
 from kojo_mes.quality.charts import LARGEST_SUBGROUP, ChartKind
 from kojo_mes.quality.rules import RuleSet
@@ -47,8 +47,8 @@ class CheckIn(BaseModel):
         default=None, description="in the specification's unit"
     )
     gauge: GaugeId | None = None
-    sample_size: Annotated[int, Field(ge=1, le=LARGEST_SAMPLE)] | None = None
-    nonconforming: Annotated[int, Field(ge=0, le=LARGEST_SAMPLE)] | None = None
+    sample_size: Annotated[Whole, Field(ge=1, le=LARGEST_SAMPLE)] | None = None
+    nonconforming: Annotated[Whole, Field(ge=0, le=LARGEST_SAMPLE)] | None = None
 
 
 class _FromRow(BaseModel):
@@ -106,7 +106,7 @@ class ChartIn(BaseModel):
     characteristic: CharacteristicId
     line: LineId
     kind: ChartKind
-    subgroup_size: Annotated[int, Field(ge=1, le=LARGEST_SAMPLE)] = Field(
+    subgroup_size: Annotated[Whole, Field(ge=1, le=LARGEST_SAMPLE)] = Field(
         description="values of a check: 2 to 25 of X̄-R, 1 of individuals; of p the usual size, each check has its own"
     )
     rule_set: RuleSet

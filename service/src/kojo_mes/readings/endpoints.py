@@ -14,6 +14,7 @@ from kojo_mes.kit.fields import Time
 from kojo_mes.kit.problems import responses
 from kojo_mes.kit.security import Permission, permitted
 from kojo_mes.kit.writes import Write, writing
+from kojo_mes.lines.plant import Id
 from kojo_mes.readings import service
 from kojo_mes.readings.schemas import Batch, DeviceCounts, Latest, Page, PartialReceipt, Receipt, SensorName, SourceOut
 
@@ -63,7 +64,7 @@ async def devices(
 @router.get("/latest", dependencies=[READER])
 async def latest(
     request: Request,
-    line: Annotated[str | None, Query(examples=["line-1"])] = None,
+    line: Annotated[Id | None, Query(examples=["line-1"])] = None,
 ) -> Latest:
     """The latest reading of every sensor, or of a line's."""
     answer = await service.latest(request.app.state.database, request.app.state.cache)

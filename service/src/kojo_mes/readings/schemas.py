@@ -17,7 +17,7 @@ from pydantic import (
     WrapValidator,
 )
 
-from kojo_mes.kit.fields import Time
+from kojo_mes.kit.fields import Real, Time
 from kojo_mes.kit.problems import Fault
 from kojo_mes.lines.plant import Measurement
 
@@ -47,7 +47,7 @@ class ReadingIn(BaseModel):
 
     sensor: SensorName
     time: Time = Field(description="when it was measured, with its offset from UTC")
-    value: Annotated[float, Field(strict=True, allow_inf_nan=False)]
+    value: Real
     quality: Quality = Quality.GOOD
     unit: Unit | None = Field(default=None, description="the sensor's, where the sender wants it to be checked")
     sequence: Annotated[int, Field(strict=True, ge=0, le=2**53)] | None = Field(

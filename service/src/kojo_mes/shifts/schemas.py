@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import date, time, timedelta
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from kojo_mes.kit.fields import Time, Words
+from kojo_mes.kit.fields import Day, Time, Whole, Words
 from kojo_mes.lines.plant import Id
 
 LONGEST_PATTERN = timedelta(days=400)
@@ -20,14 +20,13 @@ def _on_the_minute(clock: time) -> time:
     return clock
 
 
-def _within_years(day: date) -> date:
-    if not 1970 <= day.year < 2200:
-        raise ValueError("is not between the years 1970 and 2200")
-    return day
+def _written(clock: object) -> object:
+    if not isinstance(clock, str | time):
+        raise ValueError("is hours and minutes of the plant's wall clock, like 06:00")
+    return clock
 
 
-Clock = Annotated[time, AfterValidator(_on_the_minute), Field(examples=["06:00"])]
-Day = Annotated[date, AfterValidator(_within_years), Field(examples=["2026-01-05"])]
+Clock = Annotated[time, BeforeValidator(_written), AfterValidator(_on_the_minute), Field(examples=["06:00"])]
 Why = Annotated[Words, Field(examples=["New Year's holiday"])]
 
 
@@ -50,8 +49,8 @@ class PatternIn(_DaysIn):
     line: Id = Field(examples=["line-1"])
     name: Words = Field(examples=["early"])
     weekdays: Annotated[
-        set[Annotated[int, Field(ge=1, le=7)]],
-        Field(min_length=1, examples=[[1, 2, 3, 4, 5]], description="ISO 8601: 1 is Monday, 7 Sunday"),
+        set[Annotated[Whole, Field(ge=1, le=7)]],
+        Field(min_length=1, max_length=7, examples=[[1, 2, 3, 4, 5]], description="ISO 8601: 1 is Monday, 7 Sunday"),
     ]
     starts: Clock = Field(description="wall clock of the plant's time zone")
     ends: Clock = Field(description="at or before `starts`: on the next day", examples=["14:00"])

@@ -51,7 +51,7 @@ class Credentials(BaseModel):
         description="needed for a session's first signature and after a pause; else the password is enough",
         examples=["aiko.tanaka"],
     )
-    password: Annotated[SecretStr, Field(min_length=1, max_length=256)]
+    password: Annotated[SecretStr, Field(min_length=1, max_length=256, examples=["seven-brass-herons-waltz"])]
 
 
 class SignatureIn(Credentials):

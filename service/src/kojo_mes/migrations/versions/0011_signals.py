@@ -31,13 +31,37 @@ END $$;
 CREATE INDEX line_state_set_up ON mes.line_state (line_id, started_at)
     WHERE source = 'record' AND product_id IS NOT NULL;
 
--- What somebody counted stays; what signals counted may be counted again, and the audit row keeps what it was.
-CREATE FUNCTION mes.refuse_count_removal() RETURNS trigger LANGUAGE plpgsql AS $$
+-- What somebody counted stays. What signals counted may be counted again, and the database keeps what it was.
+CREATE TABLE mes.production_count_superseded (
+    id text PRIMARY KEY,
+    line_id text NOT NULL,
+    product_id text NOT NULL,
+    from_time timestamptz NOT NULL,
+    to_time timestamptz NOT NULL,
+    good integer NOT NULL,
+    scrap integer NOT NULL,
+    rework integer NOT NULL,
+    recorded_by text NOT NULL,
+    recorded_at timestamptz NOT NULL,
+    version integer NOT NULL,
+    superseded_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX production_count_superseded_time ON mes.production_count_superseded (line_id, from_time);
+CREATE FUNCTION mes.keep_superseded_count() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RAISE EXCEPTION 'count % is on record; correct it', OLD.id USING ERRCODE = 'integrity_constraint_violation';
+    IF OLD.source <> 'signals' THEN
+        RAISE EXCEPTION 'count % is on record; correct it', OLD.id USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    INSERT INTO mes.production_count_superseded
+    VALUES (OLD.id, OLD.line_id, OLD.product_id, OLD.from_time, OLD.to_time, OLD.good, OLD.scrap, OLD.rework,
+            OLD.recorded_by, OLD.recorded_at, OLD.version);
+    RETURN NULL;
 END $$;
-CREATE TRIGGER only_signals_are_counted_again BEFORE DELETE ON mes.production_count
-    FOR EACH ROW WHEN (OLD.source <> 'signals') EXECUTE FUNCTION mes.refuse_count_removal();
+REVOKE ALL ON FUNCTION mes.keep_superseded_count FROM PUBLIC;
+CREATE TRIGGER keep_superseded AFTER DELETE ON mes.production_count
+    FOR EACH ROW EXECUTE FUNCTION mes.keep_superseded_count();
+GRANT SELECT ON mes.production_count_superseded TO kojo_app, kojo_read, kojo_audit;
 GRANT DELETE, UPDATE (source) ON mes.production_count TO kojo_app;
 """
 
@@ -84,8 +108,9 @@ ALTER TABLE mes.shift_pattern
 DROP TABLE mes.signal_change, mes.line_signal;
 ALTER TABLE mes.equipment DROP COLUMN counter_limit;
 REVOKE DELETE ON mes.production_count FROM kojo_app;
-DROP TRIGGER only_signals_are_counted_again ON mes.production_count;
-DROP FUNCTION mes.refuse_count_removal();
+DROP TRIGGER keep_superseded ON mes.production_count;
+DROP FUNCTION mes.keep_superseded_count();
+DROP TABLE mes.production_count_superseded;
 ALTER TABLE mes.production_count DROP COLUMN source;
 ALTER TABLE mes.line_state_superseded DROP COLUMN source;
 DROP INDEX mes.line_state_set_up;

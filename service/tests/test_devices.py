@@ -1,4 +1,4 @@
-"""A device's clock: what its own policy makes of readings of an impossible time, and what is counted of it."""
+"""Devices: the lines they speak for, what their own policy makes of readings of an impossible time, what is counted."""
 
 from __future__ import annotations
 
@@ -67,6 +67,39 @@ def qualities(admin: psycopg.Connection) -> list[tuple[float, str]]:
     return admin.execute("SELECT value, quality FROM mes.reading ORDER BY value").fetchall()
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("states", {"time": NOW.isoformat(), "state": "running", "product": "carton-10"}),
+        (
+            "counts",
+            {
+                "counts": [
+                    {
+                        "from": NOW.isoformat(),
+                        "to": (NOW + timedelta(minutes=1)).isoformat(),
+                        "product": "carton-10",
+                        "good": 1,
+                        "scrap": 0,
+                        "rework": 0,
+                    }
+                ]
+            },
+        ),
+    ],
+)
+async def test_a_device_says_nothing_of_another_line(
+    press: Press, admin: psycopg.Connection, path: str, body: dict[str, Any]
+) -> None:
+    headers = key() | {"Authorization": f"Bearer {press.key}"}
+    answer = await press.client.post(f"/api/v1/lines/line-2/{path}", json=body, headers=headers)
+    assert (answer.status_code, answer.json()["type"]) == (403, "urn:kojo:problem:foreign-line")
+    denied = admin.execute(
+        "SELECT actor_name, record_type, record_id FROM mes.audit_event WHERE action = 'denied'"
+    ).fetchall()
+    assert denied == [("press-1-plc", "line", "line-2")]
+
+
 async def test_a_clock_that_is_off_is_refused_by_default(
     press: Press, reading: Make, admin: psycopg.Connection
 ) -> None:
@@ -111,7 +144,7 @@ async def test_the_plants_default_is_a_setting(
 
 
 async def test_who_tunes_is_on_record_and_changes_what_they_read(press: Press, admin: psycopg.Connection) -> None:
-    body = {"policy": "flag", "ahead": 5, "reason": "clock without a battery"}
+    body: dict[str, Any] = {"policy": "flag", "ahead": 5, "reason": "clock without a battery"}
     assert (await press.tune(1, press.administrator, **body)).status_code == 403, "no business of an account keeper's"
     assert (await press.tune(7, **body)).status_code == 412
     without = press.maintenance.headers(press.app)
