@@ -11,11 +11,16 @@ from typing import Any
 import psycopg
 import pytest
 import servers
+from conftest import fields
 from floor import LINE, Floor, floor
 from laboratory import Laboratory, laboratory
 from psycopg import sql
 
 from kojo_mes.cli import main
+from kojo_mes.kit.settings import MigrationSettings
+from kojo_mes.lines.plant import Plant
+from kojo_mes.migrate import migrate
+from kojo_mes.shifts.page import plan_due
 
 __all__ = ["floor", "laboratory"]
 GOOD, BAD = (74.0, 74.01, 73.99), (74.0, 74.01, 75.0)
@@ -129,6 +134,30 @@ async def test_what_was_done_to_a_record_past_every_trigger_is_named(
     code, said = await auditor.verify()
     assert code == 1
     assert said.startswith(f"mes.quality_check: removed: quality_check {check}: it is not there; the last entry about")
+
+
+async def test_what_the_plants_page_changes_is_as_the_trail_has_it(
+    auditor: Auditor, variables: dict[str, str], laboratory: Laboratory, plant: Plant
+) -> None:
+    page = plant.model_dump(mode="json")
+    page["lines"][0]["ideal_cycle_time"] = 3.5
+    early = {"name": "early", "weekdays": [1, 2, 3, 4, 5, 6, 7], "starts": "06:00", "ends": "14:00"}
+    for lines, shifts in ((page["lines"], [early]), (page["lines"][:1], [])):
+        changed = Plant.model_validate(page | {"lines": lines, "shifts": shifts})
+        migrate(MigrationSettings(**fields(variables)), changed)
+        await plan_due(laboratory.app.state.database)
+        assert auditor.one("SELECT count(*) FROM mes.shift") > 0
+        code, said = await auditor.verify()
+        assert code == 0, said
+    past = auditor.one("SELECT count(*) FROM mes.audit_event WHERE source = 'database' AND actor_id <> 'postgres'")
+    assert past == 0, "nothing of it went past the service"
+    found = await auditor.finds(
+        "line",
+        "UPDATE mes.line SET retired_at = NULL WHERE id = %s",
+        "UPDATE mes.line SET retired_at = now() WHERE id = %s",
+        "line-2",
+    )
+    assert found.startswith("mes.line: edited: line line-2: retired_at: not as the trail has it")
 
 
 @pytest.mark.parametrize(

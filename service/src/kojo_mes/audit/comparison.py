@@ -108,9 +108,10 @@ def _first_bad(table: Table, columns: list[str], *, whole: bool) -> str:
 
 
 def _own(table: Table) -> str:
-    """What the table's own trigger and migrations wrote: rows as they were."""
+    """What the table's own trigger and migrations wrote: rows, or what the plant's page changed of them."""
+    key = f"jsonb_build_object('{table.key[0]}', record_id)" if len(table.key) == 1 else "CAST('{}' AS jsonb)"
     return f"""
-        SELECT xid, id AS entry, coalesce(new, old) || jsonb_build_object({GONE}, new IS NULL) AS said
+        SELECT xid, id AS entry, {key} || coalesce(new, old) || jsonb_build_object({GONE}, new IS NULL) AS said
         FROM mes.audit_event
         WHERE record_type = '{table.name}' AND coalesce(new, old) IS NOT NULL
           AND (source = 'database' OR action IN ({ROWS}))

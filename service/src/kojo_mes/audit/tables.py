@@ -73,7 +73,13 @@ TABLES = (
     # performance
     _of("product"),
     _of("ideal_cycle_time", moved=("valid_to",)),
-    _of("shift_pattern", moved=("planned_to",)),
+    # making shifts of a pattern is an entry about it too, which doesn't say what it is
+    Table(
+        "shift_pattern",
+        ("id",),
+        (Told("shift_pattern", "$ ? (exists (@.starts))", given={"id": RECORD_ID}),),
+        moved=frozenset({"planned_to"}),
+    ),
     _of("shift_closure"),
     # a pattern makes shifts without naming them, a closure cancels them
     Table(

@@ -43,16 +43,20 @@ class Notes:
             await asyncio.sleep(PAUSE)
 
     async def receive(self) -> None:
+        told = False
         while True:
             try:
                 async with self._cache.subscription(CHANNEL) as messages:
-                    self.connected = True
+                    self.connected, told = True, False
                     self._hear()  # what was written before
                     async for name in messages:
                         if name != self._name:
                             self._hear()
             except (RedisError, OSError) as error:
-                log.warning("notes_not_heard", reason=str(error))
+                if not told:  # an outage is one line, however long it lasts
+                    log.warning("notes_not_heard", reason=str(error))
+                told = True
             finally:
                 self.connected = False
+                self._hear()  # who waits for notes is to look by itself from now on
             await asyncio.sleep(RETRY)

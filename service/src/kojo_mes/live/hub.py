@@ -86,11 +86,14 @@ class Hub:
             async def work(session: ReadSession) -> list[Thing]:
                 return await service.things(session, figures)
 
-            self._things = await database.read(work)
+            things = await database.read(work)
+            is_news = self.board.post([SourceNow(current=True), *things])
+            self._things = things
         except Exception as error:
             log.warning("live_look_failed", reason=str(error.__cause__ or error))
             failure = error
-        if self.board.post([SourceNow(current=failure is None), *self._things]):
+            is_news = self.board.post([SourceNow(current=False), *self._things])
+        if is_news:
             self._tell()
         for looked in waiting:
             if looked.done():  # its listener has gone

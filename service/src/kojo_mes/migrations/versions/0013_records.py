@@ -15,7 +15,7 @@ SUBJECTS = {
     "identity_proof": ("person",),
     "acknowledgement": ("person",),
     "device_equipment": ("device",),
-    "shift": ("shift_pattern", "shift_closure"),
+    "shift": ("shift_pattern", "shift_closure", "line"),
     "line_state": ("line_state_reclassification", "line"),
     "line_state_reclassification": ("line",),
     "production_count": ("line",),
