@@ -287,7 +287,7 @@ def test_the_plant_does_not_change_unseen(admin: psycopg.Connection, table: str,
     admin.execute("INSERT INTO mes.area VALUES ('hall', '{}', 1)")
     admin.execute("INSERT INTO mes.work_cell VALUES ('cell', 'line-1', '{}', 1)")
     forget(admin)
-    statement = sql.SQL("UPDATE {} SET " + change).format(sql.Identifier("mes", table))
+    statement = sql.SQL("UPDATE {} SET {}").format(sql.Identifier("mes", table), sql.SQL(change))
     count = admin.execute(statement).rowcount
     assert count > 0
     assert [(row["action"], row["actor_id"]) for row in events(admin)] == [(f"{table}:update", "postgres")] * count
