@@ -106,8 +106,7 @@ def expected_counts(stream: Stream) -> list[tuple[int, int, int, int]]:
     def told(slot: int) -> bool:
         """Of the ten seconds that end with the slot."""
         return all(
-            any(before < slot <= after and after - before <= 3 for before, after in pairwise(slots))
-            for slots in heard
+            any(before < slot <= after and after - before <= 3 for before, after in pairwise(slots)) for slots in heard
         )
 
     cuts = {30, 60} if stream.shifts else set()
