@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import count, groupby
+from itertools import count, groupby, pairwise
 from typing import Any
 
 import pytest
@@ -106,7 +106,7 @@ def expected_counts(stream: Stream) -> list[tuple[int, int, int, int]]:
     def told(slot: int) -> bool:
         """Of the ten seconds that end with the slot."""
         return all(
-            any(before < slot <= after and after - before <= 3 for before, after in zip(slots, slots[1:], strict=False))
+            any(before < slot <= after and after - before <= 3 for before, after in pairwise(slots))
             for slots in heard
         )
 
