@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import shutil
@@ -22,7 +23,6 @@ from psycopg import sql
 PASSWORD = "correct-horse-battery-staple"  # noqa: S105
 START_SECONDS = 60
 PORTS = range(20_000, 30_000)
-CLAIMS: list[socket.socket] = []
 FOLDER = "kojo-mes-postgres-"
 MEMORY, ROOM = Path("/dev/shm"), 2**30  # noqa: S108  # bytes that there are to be for a server
 
@@ -35,7 +35,7 @@ def free_port() -> int:
         try:
             claim.bind(f"\0kojo-mes-test-port-{port}")
             with socket.create_server(("127.0.0.1", port)):
-                CLAIMS.append(claim)
+                atexit.register(claim.close)
                 return port
         except OSError:  # another's
             claim.close()
