@@ -118,7 +118,7 @@ class ProductionCounts(Writer):
     kind = "counts"
     found = """
         SELECT to_char(from_time, 'YYYY-MM-DD"T"HH24:MI:SS.US') FROM mes.production_count
-        WHERE line_id = :'line' AND from_time >= :'start'
+        WHERE line_id = :'line' AND from_time >= :'start' AND source = 'record'  -- the others are of the readings
     """
     audited = """
         SELECT to_char(CAST(new -> 'counts' -> 0 ->> 'from_time' AS timestamptz), 'YYYY-MM-DD"T"HH24:MI:SS.US')
