@@ -116,9 +116,10 @@ class ProductionCounts(Writer):
     """Counts of a microsecond each."""
 
     kind = "counts"
+    # the line's other counts are derived from its readings
     found = """
         SELECT to_char(from_time, 'YYYY-MM-DD"T"HH24:MI:SS.US') FROM mes.production_count
-        WHERE line_id = :'line' AND from_time >= :'start' AND source = 'record'  -- the others are of the readings
+        WHERE line_id = :'line' AND from_time >= :'start' AND source = 'record'
     """
     audited = """
         SELECT to_char(CAST(new -> 'counts' -> 0 ->> 'from_time' AS timestamptz), 'YYYY-MM-DD"T"HH24:MI:SS.US')
