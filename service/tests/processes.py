@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import ssl
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-from servers import wait_until
+from servers import mortal, wait_until
 
 COMMAND = Path(sys.executable).parent / "kojo-mes"
 LEAVE_SECONDS = 60
@@ -20,7 +21,7 @@ LEAVE_SECONDS = 60
 @contextlib.contextmanager
 def process(variables: dict[str, str], *arguments: str) -> Iterator[subprocess.Popen[str]]:
     started = subprocess.Popen(
-        [COMMAND, *arguments],
+        mortal([str(COMMAND), *arguments], signal.SIGKILL),
         env={"PATH": os.environ["PATH"], **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -56,14 +56,18 @@ def wait_until(ready: Callable[[], object], what: str, seconds: float = START_SE
     raise TimeoutError(f"{what}: {reason}")
 
 
+def mortal(command: list[str], end: signal.Signals) -> list[str]:
+    """The command as one that gets the signal when this process is gone, however that ends."""
+    return ["setpriv", "--pdeathsig", end.name.removeprefix("SIG"), *command]
+
+
 @contextlib.contextmanager
 def running(
     command: list[str], user: str | None = None, stop: signal.Signals = signal.SIGTERM
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A server that doesn't outlive this process, however that ends."""
-    command = ["setpriv", "--pdeathsig", stop.name.removeprefix("SIG"), *command]
+    """A server that doesn't outlive this process."""
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(command, user=user, stdout=log, stderr=subprocess.STDOUT, cwd="/")
+        process = subprocess.Popen(mortal(command, stop), user=user, stdout=log, stderr=subprocess.STDOUT, cwd="/")
         try:
             yield process
         finally:
