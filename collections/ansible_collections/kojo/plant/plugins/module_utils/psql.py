@@ -7,6 +7,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+# the options that `psql` needs, as the documentation fragment of this name has them
+SERVER = {
+    "server_user": {"type": "str", "default": "postgres"},
+    "socket_directory": {"type": "path", "default": "/run/postgresql"},
+}
 # runs SQL in a database and returns what it printed
 Run = Callable[[str, str], str]
 
@@ -28,7 +33,7 @@ def literal(text: str) -> str:
 
 
 def psql(module: Any) -> Run:
-    """For a module with the options `server_user` and `socket_directory`."""
+    """For a module with the options SERVER."""
 
     def run(database: str, statements: str) -> str:
         command = ["runuser", "-u", module.params["server_user"], "--", "psql", "--no-psqlrc", "--quiet"]

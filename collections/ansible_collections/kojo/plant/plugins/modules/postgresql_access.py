@@ -63,14 +63,8 @@ options:
         type: list
         elements: str
         default: []
-  server_user:
-    description: The operating system's user whose peer login is the superuser's.
-    type: str
-    default: postgres
-  socket_directory:
-    description: Folder of the server's socket.
-    type: path
-    default: /run/postgresql
+extends_documentation_fragment:
+  - kojo.plant.psql
 attributes:
   check_mode:
     support: full
@@ -106,7 +100,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.kojo.plant.plugins.module_utils.psql import NotRunning, Refused, Run, identifier, literal, psql
+from ansible_collections.kojo.plant.plugins.module_utils.psql import (
+    SERVER,
+    NotRunning,
+    Refused,
+    Run,
+    identifier,
+    literal,
+    psql,
+)
 from ansible_collections.kojo.plant.plugins.module_utils.scram import matches, verifier
 
 ATTRIBUTES = "LOGIN INHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
@@ -256,8 +258,7 @@ def main() -> None:
                     "connect": {"type": "list", "elements": "str", "default": []},
                 },
             },
-            "server_user": {"type": "str", "default": "postgres"},
-            "socket_directory": {"type": "path", "default": "/run/postgresql"},
+            **SERVER,
         },
         supports_check_mode=True,
     )

@@ -33,14 +33,8 @@ options:
     description: The function that it calls, with its schema and without its parentheses. It must be there.
     type: str
     required: true
-  server_user:
-    description: The operating system's user whose peer login is the superuser's.
-    type: str
-    default: postgres
-  socket_directory:
-    description: Folder of the server's socket.
-    type: path
-    default: /run/postgresql
+extends_documentation_fragment:
+  - kojo.plant.psql
 attributes:
   check_mode:
     support: full
@@ -73,7 +67,15 @@ import json
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.kojo.plant.plugins.module_utils.psql import NotRunning, Refused, Run, identifier, literal, psql
+from ansible_collections.kojo.plant.plugins.module_utils.psql import (
+    SERVER,
+    NotRunning,
+    Refused,
+    Run,
+    identifier,
+    literal,
+    psql,
+)
 
 STATE = """
 SELECT json_build_object(
@@ -136,8 +138,7 @@ def main() -> None:
                 "choices": ["ddl_command_start", "ddl_command_end", "sql_drop", "table_rewrite"],
             },
             "function": {"type": "str", "required": True},
-            "server_user": {"type": "str", "default": "postgres"},
-            "socket_directory": {"type": "path", "default": "/run/postgresql"},
+            **SERVER,
         },
         supports_check_mode=True,
     )
