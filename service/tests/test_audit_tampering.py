@@ -129,7 +129,10 @@ IN_DATABASE = {
         "UPDATE mes.audit_event SET xid = (SELECT xid FROM mes.audit_event WHERE id = 13) WHERE id = 2",
         "removed: record 2:",
     ),
-    "edit a seal": ("UPDATE mes.audit_seal SET leaves = set_byte(leaves, 0, 1) WHERE number = 2", "edited: seal 2:"),
+    "edit a seal": (
+        "UPDATE mes.audit_seal SET leaves = set_byte(leaves, 0, get_byte(leaves, 0) # 1) WHERE number = 2",
+        "edited: seal 2:",
+    ),
     "edit what was signed": (
         "UPDATE mes.audit_seal SET body = replace(body, '\"number\":2', '\"number\":7'),"
         " hash = sha256(convert_to(replace(body, '\"number\":2', '\"number\":7'), 'UTF8')) WHERE number = 2",

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,7 +22,7 @@ TOUCH = """
 """
 WAIT = """
 - name: Wait
-  ansible.builtin.shell: echo in > {{ playbook_dir }}/pipe; exec cat {{ playbook_dir }}/pipe
+  ansible.builtin.shell: exec 3< {{ playbook_dir }}/hold; echo in > {{ playbook_dir }}/told; exec cat <&3
 """
 
 
@@ -34,10 +37,22 @@ def git(plant: Plant, *arguments: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def wait_for(path: Path, run: subprocess.Popen[str]) -> None:
-    """Until a task has opened the pipe at PATH: the run is in it then."""
-    with path.open("r", encoding="utf-8") as pipe:
-        assert pipe.read(3) == "in\n", run.communicate()[0]
+@contextmanager
+def waiting(plant: Plant, playbook: Path) -> Iterator[subprocess.Popen[str]]:
+    """A run that has come to the task WAIT, and stays in it until the block ends."""
+    with ExitStack() as ends:
+        for name in ("told", "hold"):
+            os.mkfifo(plant.root / name)
+            # both ways, so that neither side waits for the other to open
+            ends.callback(os.close, os.open(plant.root / name, os.O_RDWR))
+        with (plant.root / "told").open(encoding="utf-8") as told, plant.start(playbook) as run:
+            while not select.select([told], [], [], 0.2)[0]:
+                assert run.poll() is None, run.communicate()[0]
+            try:
+                yield run
+            finally:
+                ends.close()  # whatever is left of the task ends
+                run.communicate()
 
 
 def test_a_run_is_told_from_beginning_to_end(plant: Plant) -> None:
@@ -359,15 +374,9 @@ def test_a_full_disk_ends_the_run(plant: Plant) -> None:
 
 
 def test_a_killed_run_leaves_what_it_did_and_that_it_did_not_end(plant: Plant) -> None:
-    pipe = plant.root / "pipe"
-    os.mkfifo(pipe)
-    playbook = plant.playbook(TOUCH + WAIT)
-    with plant.start(playbook) as run:
-        wait_for(pipe, run)
+    with waiting(plant, plant.playbook(TOUCH + WAIT)) as run:
         run.send_signal(signal.SIGKILL)
         run.wait()
-        with pipe.open("w", encoding="utf-8"):
-            pass  # the orphan ends
     (start,) = plant.events("ansible:start")
     assert [event["new"]["task"] for event in plant.events("ansible:change")] == ["Touch"]
     assert plant.run(plant.playbook("- ansible.builtin.ping:\n", "next.yml")).returncode == 0
@@ -375,17 +384,8 @@ def test_a_killed_run_leaves_what_it_did_and_that_it_did_not_end(plant: Plant) -
 
 
 def test_a_run_that_is_interrupted_says_so(plant: Plant) -> None:
-    pipe = plant.root / "pipe"
-    os.mkfifo(pipe)
-    playbook = plant.playbook(
-        "- ansible.builtin.shell: echo in > {{ playbook_dir }}/pipe; exec cat {{ playbook_dir }}/pipe"
-    )
-    with plant.start(playbook) as run:
-        wait_for(pipe, run)
+    with waiting(plant, plant.playbook(WAIT)) as run:
         run.send_signal(signal.SIGINT)
-        with pipe.open("w", encoding="utf-8"):
-            pass
-        run.communicate()
     (end,) = plant.events("ansible:end")
     assert end["new"]["outcome"] == "interrupted"
     assert plant.verified().unfinished == {}
