@@ -34,6 +34,8 @@ class Lot(Base):
     reviewed_by: Mapped[str | None]
     reviewer_role: Mapped[str | None]
     released_by: Mapped[str | None]
+    review_list: Mapped[str | None]
+    release_list: Mapped[str | None]
 
 
 class MaterialMovement(Base):
