@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from kojo_mes.kit.fields import MaterialId, Time, Words
+from kojo_mes.kit.late_entries import LateEntryReason
 from kojo_mes.kit.quantities import Amount, Quantity, Unit, whole_if_pieces
 from kojo_mes.signatures.schemas import Signature, SignatureIn
 from kojo_mes.traceability.states import LotKind, LotState, MovementKind
@@ -81,6 +82,7 @@ class Booking(BaseModel):
     unit: Unit = Field(description="the lot's")
     quantity: Quantity
     time: Time = Field(description="when it happened; not in the future")
+    late_entry_reason: LateEntryReason = None
 
     @field_validator("quantity")
     @classmethod
@@ -119,6 +121,7 @@ class EndIn(BaseModel):
     )
 
     time: Time = Field(description="when it happened; not in the future")
+    late_entry_reason: LateEntryReason = None
     reason: Words
 
 
@@ -149,6 +152,7 @@ class ConsumptionIn(BaseModel):
 
     inputs: Annotated[list[Input], Field(min_length=1, max_length=LARGEST_CONSUMPTION)]
     time: Time = Field(description="when it happened; not in the future")
+    late_entry_reason: LateEntryReason = None
 
     @field_validator("inputs")
     @classmethod
@@ -174,6 +178,7 @@ class MovementOut(BaseModel):
     consignee: str | None
     delivery: str | None
     reason: str | None
+    late_entry_reason: str | None
     recorded_by: str
     recorded_at: Time
 
