@@ -105,15 +105,33 @@ def test_a_ledger_says_what_a_set_of_all_numbers_says(batches: list[list[int]]) 
     if not came:
         assert ledger == Ledger()
         return
-    since = {number for number in came if number >= came[0]}
-    assert (ledger.last, ledger.received) == (max(came), len(came))
-    assert ledger.absent == len(set(range(came[0], max(came) + 1)) - since)
-    assert ledger.duplicates == len(came) - len(since), "each number counts once; all else came twice or too late"
-    before = [max(came[:index], default=-1) for index in range(len(came))]
-    assert ledger.out_of_order == len(
-        {number for number, highest in zip(came, before, strict=True) if came[0] <= number < highest}
-        - {number for number, highest in zip(came, before, strict=True) if number > highest}
-    )
+    heard_of = set(came)
+    assert (ledger.first, ledger.last, ledger.received) == (min(came), max(came), len(came))
+    assert ledger.absent == len(set(range(min(came), max(came) + 1)) - heard_of)
+    assert ledger.duplicates == len(came) - len(heard_of), "each number counts once; all else came twice"
+    at_first = [came.index(number) for number in heard_of]
+    assert ledger.out_of_order == sum(came[index] < max(came[:index], default=-1) for index in at_first)
+
+
+async def test_what_comes_before_the_first_that_was_heard_is_late(client: httpx.AsyncClient, reading: Make) -> None:
+    for numbers, out_of_order, missing, duplicates in (
+        ((100,), 0, 0, 0),
+        ((98,), 1, 1, 0),  # 99 was sent between them, so it is missing
+        ((101, 98), 1, 1, 1),
+        ((99,), 2, 0, 1),
+        ((97, 97), 3, 0, 2),
+    ):
+        body = {"source": "gw1", "readings": [reading(sequence=number) for number in numbers]}
+        assert (await client.post("/api/v1/readings", json=body, headers=key())).status_code == 200
+        (source,) = (await client.get("/api/v1/readings/sources")).json()["items"]
+        found = (source["out_of_order"], source["missing"], source["duplicates"])
+        assert found == (out_of_order, missing, duplicates), numbers
+    assert (source["last"], source["received"]) == (101, 7)
+
+
+def test_a_ledger_of_before_its_first_was_kept_goes_on() -> None:
+    ledger = heard(Ledger(last=5, missing=((3, 4),), received=4), [1, 3, 6])
+    assert (ledger.first, ledger.last, ledger.duplicates, ledger.out_of_order, ledger.absent) == (None, 6, 1, 1, 0)
 
 
 def test_a_ledger_stays_small() -> None:
