@@ -16,6 +16,7 @@ from kojo_mes.kit.problems import Fault, Problem, invalid
 from kojo_mes.kit.security import Actor
 from kojo_mes.kit.sources import RECORD
 from kojo_mes.kit.versions import require
+from kojo_mes.kit.writes import Denied
 from kojo_mes.lines import repository as lines_repository
 from kojo_mes.lines import service as lines_service
 from kojo_mes.lines.devices import require_own_line
@@ -157,12 +158,13 @@ def _new(counts: list[CountIn], stored: Sequence[ProductionCount]) -> list[Count
         )
         if other is not None:
             detail = f"overlaps the count {other.id} of {other.from_time.isoformat()} to {other.to_time.isoformat()}"
-            raise Problem(
-                HTTPStatus.CONFLICT,
-                "counted-already",
+            raise Denied(
+                RecordRef("production_count", other.id, other.version),
+                f"{count.good} good, {count.scrap} scrap, {count.rework} rework",
                 "This time of the line and product is counted already",
                 "Nothing was stored. Correct the stored count if it is wrong.",
-                [Fault(place="body", index=index, field="from", detail=detail)],
+                kind="counted-already",
+                errors=[Fault(place="body", index=index, field="from", detail=detail)],
             )
         new[_key(count)] = count
     return list(new.values())
