@@ -141,12 +141,12 @@ def load(connection: psycopg.Connection, lines: int, first: datetime, days: int,
                     row = (f"{line} {state.start:%m%d%H%M%S%f}", line, state.state, state.reason, state.product)
                     copy.write_row((*row, state.start, None if last else state.end, begun, "b"))
         with connection.cursor().copy(
-            "COPY mes.production_count (id, line_id, product_id, from_time, to_time, good, scrap, rework, recorded_by)"
-            " FROM STDIN"
+            "COPY mes.production_count (id, line_id, product_id, from_time, to_time, good, scrap, rework, recorded_by,"
+            " late_entry_reason) FROM STDIN"
         ) as copy:
             for start, day in worked:
                 for count in counts(start, day, dice):
-                    copy.write_row((f"{line} {count[0]} {count[1]:%m%d%H%M}", line, *count, "b"))
+                    copy.write_row((f"{line} {count[0]} {count[1]:%m%d%H%M}", line, *count, "b", "b"))
     for table in LOADED:
         connection.execute(f"ALTER TABLE mes.{table} ENABLE TRIGGER ALL".encode())
         connection.execute(f"VACUUM (ANALYZE) mes.{table}".encode())

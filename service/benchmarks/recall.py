@@ -97,15 +97,15 @@ def build(connection: psycopg.Connection, dice: random.Random) -> int:
     count = 0
     with connection.cursor().copy(
         "COPY mes.material_movement (id, kind, lot_id, into_lot_id, quantity, unit, time, consignee, delivery,"
-        " recorded_by, lot_version, into_version) FROM STDIN"
+        " recorded_by, lot_version, into_version, late_entry_reason) FROM STDIN"
     ) as copy:
         when = "2026-01-05T00:00:00Z"
         for count, (source, target) in enumerate(edges(dice), start=1):
-            copy.write_row((f"e{count:07}", "consumed", source, target, 1, "pcs", when, None, None, "b", 1, 1))
+            copy.write_row((f"e{count:07}", "consumed", source, target, 1, "pcs", when, None, None, "b", 1, 1, "b"))
         for number in range(0, last.lots, 2):
             delivery = f"D-{number // 20:05}"
             row = (f"s{number:07}", "shipped", lot_id(last, number), None, 1, "pcs", when, "Sato KK", delivery)
-            copy.write_row((*row, "b", 1, None))
+            copy.write_row((*row, "b", 1, None, "b"))
     for table in LOADED:
         connection.execute(f"ALTER TABLE mes.{table} ENABLE TRIGGER ALL".encode())
         connection.execute(f"VACUUM (ANALYZE) mes.{table}".encode())

@@ -91,7 +91,8 @@ class Floor:
         return await self.done(self.operator, "POST", f"/lines/{LINE}/states", body)
 
     async def count(self, start: str, end: str, good: int, scrap: int = 0, rework: int = 0, **more: Any) -> Json:
-        body = {**self.during(start, end), "product": PRODUCT, "good": good, "scrap": scrap, "rework": rework, **more}
+        body = {**self.during(start, end), "product": PRODUCT, "good": good, "scrap": scrap, "rework": rework}
+        body |= {"late_entry_reason": "a day of the example", **more}
         return await self.done(self.operator, "POST", f"/lines/{LINE}/counts", {"counts": [body]})
 
     async def reclassify(

@@ -33,10 +33,12 @@ class Warehouse:
     prefix: str = field(default_factory=lambda: f"X{next(PREFIXES)}-")
 
     signer: str = ""
+    reviewer: str = ""
 
     def __post_init__(self) -> None:
         add_products(self.admin, PRODUCT)
         self.signer = self.signer or somebody(self.admin, "quality_manager").id
+        self.reviewer = self.reviewer or somebody(self.admin, "quality_manager").id
 
     def begin_anew(self) -> None:
         """Other names, for the next example in the same database."""
@@ -89,12 +91,12 @@ class Warehouse:
         """With both signatures on the present version."""
         row = self.admin.execute("SELECT version FROM mes.lot WHERE id = %s", (lot,)).fetchone()
         assert row
-        for meaning in ("review", "release"):
-            sign(self.admin, self.signer, lot, row[0], meaning)
+        for meaning, signer in (("review", self.reviewer), ("release", self.signer)):
+            sign(self.admin, signer, lot, row[0], meaning)
         self.app.execute(
             "UPDATE mes.lot SET state = 'released', signed_version = %s, reviewed_by = %s,"
             " reviewer_role = 'quality_manager', released_by = %s WHERE id = %s",
-            (row[0], self.signer, self.signer, lot),
+            (row[0], self.reviewer, self.signer, lot),
         )
 
     def stock(self, name: str, quantity: object = 10, unit: str = "kg") -> str:
@@ -141,7 +143,7 @@ class Warehouse:
 
     def elsewhere(self, app: psycopg.Connection) -> Warehouse:
         """The same, through another connection."""
-        return Warehouse(app, self.admin, self.prefix, self.signer)
+        return Warehouse(app, self.admin, self.prefix, self.signer, self.reviewer)
 
     def row(self, lot: str) -> tuple[str, Any, Any]:
         """State, on hand, shipped."""

@@ -47,6 +47,7 @@ WITHOUT_PAGES = {
     "GET /api/v1/quality/rules": "as many as the program has",
     "GET /api/v1/lines/{line}/micro-stops": "a figure and what it is made of, of 100 days at most",
     "GET /api/v1/series/downsampled": "10,000 buckets at most",
+    "GET /api/v1/signatures/{signature_id}/records": "as many as were signed at once, 200 at most",
 }
 ANY_TIME = {
     "GET /api/v1/quality/checks": "a page of them, by their index",

@@ -176,6 +176,7 @@ async def test_a_device_speaks_for_its_own_line(floor: Floor) -> None:
     device = await floor.done(keeper, "POST", "/identity/devices", {"name": "plc-2", "equipment": ["packer-1"]})
     headers = {"Authorization": f"Bearer {device['key']}"}
     count = {**floor.during("06:00", "06:10"), "product": PRODUCT, "good": 1, "scrap": 0, "rework": 0}
+    count["late_entry_reason"] = "a day of the example"
     state = {"time": iso(floor.at("06:00")), "state": "running", "product": PRODUCT}
     for line, wanted in ((LINE, {403}), ("line-2", {200, 201})):
         for path, body in (("states", state), ("counts", {"counts": [count]})):

@@ -162,7 +162,8 @@ async def test_products_have_names_and_versions(floor: Floor) -> None:
 
 
 def count(floor: Floor, start: str, end: str, good: int = 1, **more: Any) -> Json:
-    return {**floor.during(start, end), "product": PRODUCT, "good": good, "scrap": 0, "rework": 0, **more}
+    reason = {"late_entry_reason": "a day of the example"}
+    return {**floor.during(start, end), "product": PRODUCT, "good": good, "scrap": 0, "rework": 0, **reason, **more}
 
 
 async def test_counts_are_taken_once(floor: Floor, admin: psycopg.Connection) -> None:

@@ -105,15 +105,33 @@ def test_a_ledger_says_what_a_set_of_all_numbers_says(batches: list[list[int]]) 
     if not came:
         assert ledger == Ledger()
         return
-    since = {number for number in came if number >= came[0]}
-    assert (ledger.last, ledger.received) == (max(came), len(came))
-    assert ledger.absent == len(set(range(came[0], max(came) + 1)) - since)
-    assert ledger.duplicates == len(came) - len(since), "each number counts once; all else came twice or too late"
-    before = [max(came[:index], default=-1) for index in range(len(came))]
-    assert ledger.out_of_order == len(
-        {number for number, highest in zip(came, before, strict=True) if came[0] <= number < highest}
-        - {number for number, highest in zip(came, before, strict=True) if number > highest}
-    )
+    heard_of = set(came)
+    assert (ledger.first, ledger.last, ledger.received) == (min(came), max(came), len(came))
+    assert ledger.absent == len(set(range(min(came), max(came) + 1)) - heard_of)
+    assert ledger.duplicates == len(came) - len(heard_of), "each number counts once; all else came twice"
+    at_first = [came.index(number) for number in heard_of]
+    assert ledger.out_of_order == sum(came[index] < max(came[:index], default=-1) for index in at_first)
+
+
+async def test_what_comes_before_the_first_that_was_heard_is_late(client: httpx.AsyncClient, reading: Make) -> None:
+    for numbers, out_of_order, missing, duplicates in (
+        ((100,), 0, 0, 0),
+        ((98,), 1, 1, 0),  # 99 was sent between them, so it is missing
+        ((101, 98), 1, 1, 1),
+        ((99,), 2, 0, 1),
+        ((97, 97), 3, 0, 2),
+    ):
+        body = {"source": "gw1", "readings": [reading(sequence=number) for number in numbers]}
+        assert (await client.post("/api/v1/readings", json=body, headers=key())).status_code == 200
+        (source,) = (await client.get("/api/v1/readings/sources")).json()["items"]
+        found = (source["out_of_order"], source["missing"], source["duplicates"])
+        assert found == (out_of_order, missing, duplicates), numbers
+    assert (source["last"], source["received"]) == (101, 7)
+
+
+def test_a_ledger_of_before_its_first_was_kept_goes_on() -> None:
+    ledger = heard(Ledger(last=5, missing=((3, 4),), received=4), [1, 3, 6])
+    assert (ledger.first, ledger.last, ledger.duplicates, ledger.out_of_order, ledger.absent) == (None, 6, 1, 1, 0)
 
 
 def test_a_ledger_stays_small() -> None:
@@ -171,17 +189,88 @@ async def test_energy_of_a_good_unit(floor: Floor, reading: Make) -> None:
         "INSERT INTO mes.sensor (name, equipment_id, measurement) VALUES"
         " ('press-1.energy', 'press-1', 'energy'), ('robot-1.energy', 'robot-1', 'energy')"
     )
-    await floor.count("06:00", "14:00", 200, 10)
-    readings = [
-        {**reading("press-1.energy", 1.5, unit="kWh"), "time": iso(floor.at(f"{hour:02}:30"))} for hour in range(6, 15)
-    ]
-    await send(floor.client, *readings)
+    await floor.count("06:00", "07:00", 200, 10)
+    period = floor.during("06:00", "07:00")
+    await send(floor.client, *measured(reading, "press-1.energy", floor.at("06:00"), 121, 30, 0.5))
     problem = await floor.refused(409, floor.operator, "GET", "/series/energy", line=LINE, **period)
-    assert [error["field"] for error in problem["errors"]] == ["robot-1.energy"]
-    await send(floor.client, {**reading("robot-1.energy", 8), "time": iso(floor.at("13:59"))})
+    assert gaps(floor, problem) == [("robot-1.energy", 0, 3600)]
+    # from 05:59:50 on, up to 07:00:10
+    await send(floor.client, *measured(reading, "robot-1.energy", floor.at("06:00") - 10 * SECOND, 182, 20, 0.25))
     found = await floor.get("/series/energy", line=LINE, **period)
-    assert (found["kwh"], found["good"], found["kwh_per_good_unit"]) == (20, 200, 0.1)
-    assert found["completeness"] == pytest.approx(1 / 480)  # of 480 minutes robot-1's meter sent in one
-    cut = floor.during("06:00", "13:00")
+    # 120 readings tell of the hour since 06:00:00, and 180 of the one since 05:59:50
+    assert (found["kwh"], found["good"], found["kwh_per_good_unit"]) == (120 * 0.5 + 180 * 0.25, 200, 105 / 200)
+    cut = floor.during("06:00", "06:30")
     problem = await floor.refused(409, floor.operator, "GET", "/series/energy", line=LINE, **cut)
-    assert "production_count" in {error["field"] for error in problem["errors"]}
+    assert [error["field"] for error in problem["errors"]] == ["production_count"]
+
+
+SECOND = timedelta(seconds=1)
+
+
+def measured(reading: Make, sensor: str, start: datetime, count: int, seconds: int, kwh: float) -> list[dict[str, Any]]:
+    return [
+        {**reading(sensor, kwh, unit="kWh"), "time": iso(start + number * seconds * SECOND)} for number in range(count)
+    ]
+
+
+def gaps(floor: Floor, problem: dict[str, Any]) -> list[tuple[str, float, float]]:
+    """Meter, and from which second of the hour on to which."""
+    found = []
+    for error in problem["errors"]:
+        start, end = error["detail"].removeprefix("the meter told nothing good of ").split(" to ")
+        seconds = [(datetime.fromisoformat(text) - floor.at("06:00")) / SECOND for text in (start, end)]
+        found.append((error["field"], seconds[0], seconds[1]))
+    return found
+
+
+async def test_energy_that_no_meter_told_is_not_guessed(floor: Floor, reading: Make) -> None:
+    """One meter is whole; the other is silent at both ends and twice between, and was set back once."""
+    floor.day = (datetime.now(UTC) - timedelta(days=2)).date()
+    floor.admin.execute(
+        "INSERT INTO mes.sensor (name, equipment_id, measurement) VALUES"
+        " ('press-1.energy', 'press-1', 'energy'), ('robot-1.energy', 'robot-1', 'energy')"
+    )
+    await floor.count("06:00", "07:00", 50)
+    start, period = floor.at("06:00"), floor.during("06:00", "07:00")
+    await send(floor.client, *measured(reading, "robot-1.energy", start, 121, 30, 0.5))
+    whole = measured(reading, "press-1.energy", start, 121, 30, 1.0)
+    # by the number of the half minute: the first two, six minutes in all, the last; the 80th is bad
+    silent = [0, 1, *range(20, 24), 40, *range(119, 121)]
+    whole[80]["quality"] = "bad"
+    await send(floor.client, *(item for number, item in enumerate(whole) if number not in silent))
+    problem = await floor.refused(409, floor.operator, "GET", "/series/energy", line=LINE, **period)
+    assert problem["type"] == "urn:kojo:problem:energy-inputs-missing"
+    assert gaps(floor, problem) == [
+        ("press-1.energy", 0, 60),
+        ("press-1.energy", 570, 720),
+        ("press-1.energy", 1170, 1230),
+        ("press-1.energy", 2370, 2400),
+        ("press-1.energy", 3540, 3600),
+    ]
+    # what could not be sent then is sent now; what the meter forgot stays missing
+    await send(floor.client, *(whole[number] for number in silent))
+    problem = await floor.refused(409, floor.operator, "GET", "/series/energy", line=LINE, **period)
+    assert gaps(floor, problem) == [("press-1.energy", 2370, 2400)]
+    await floor.count("07:00", "07:30", 50)
+    later = measured(reading, "press-1.energy", start + 3630 * SECOND, 60, 30, 1.0)
+    await send(floor.client, *later, *measured(reading, "robot-1.energy", start + 3630 * SECOND, 60, 30, 0.5))
+    found = await floor.get("/series/energy", line=LINE, **floor.during("07:00", "07:30"))
+    assert (found["kwh"], found["kwh_per_good_unit"]) == (60 * 1.0 + 60 * 0.5, 90 / 50)
+
+
+async def test_a_refusal_names_ten_gaps_of_a_meter(floor: Floor, reading: Make) -> None:
+    floor.day = (datetime.now(UTC) - timedelta(days=2)).date()
+    floor.admin.execute(
+        "INSERT INTO mes.sensor (name, equipment_id, measurement) VALUES ('press-1.energy', 'press-1', 'energy')"
+    )
+    await send(floor.client, *measured(reading, "press-1.energy", floor.at("06:00"), 61, 60, 0.5))
+    await floor.count("06:00", "07:00", 50)
+    period = floor.during("06:00", "07:00")
+    problem = await floor.refused(409, floor.operator, "GET", "/series/energy", line=LINE, **period)
+    # without a pause they are one
+    assert gaps(floor, problem) == [("press-1.energy", 0, 3600)]
+    pairs = measured(reading, "press-1.energy", floor.at("06:00") + 30 * SECOND, 30, 120, 0.5)
+    await send(floor.client, *pairs)
+    problem = await floor.refused(409, floor.operator, "GET", "/series/energy", line=LINE, **period)
+    assert [error["field"] for error in problem["errors"]] == ["press-1.energy"] * 11
+    assert problem["errors"][10]["detail"].startswith("and 20 more gaps, up to ")

@@ -59,6 +59,7 @@ from kojo_mes.signatures import endpoints as signatures
 from kojo_mes.signatures import service as signatures_service
 from kojo_mes.traceability import endpoints as traceability
 from kojo_mes.traceability import genealogy_endpoints as genealogy
+from kojo_mes.traceability import list_endpoints as lot_lists
 
 log = get(__name__)
 HOUSEKEEPING_INTERVAL = 6 * 3600
@@ -140,6 +141,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         capa.router,
         orders.router,
         traceability.router,
+        lot_lists.router,
         genealogy.router,
         audit.router,
         archives.router,

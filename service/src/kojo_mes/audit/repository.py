@@ -70,11 +70,14 @@ JOURNAL_HASH = text("SELECT hash FROM mes.audit_journal_line WHERE writer = :wri
 ADD_JOURNAL_LINE = text("""
     INSERT INTO mes.audit_journal_line (writer, sequence, hash, line) VALUES (:writer, :sequence, :hash, :line)
 """)
-# a record's history has the signings of that record in it
+# a record's history has the signings of that record in it, and those of lists that it is on
+OF_A_LIST = """CASE action WHEN 'signatures:sign' THEN new ->> 'record_id' WHEN 'signatures:list' THEN record_id END
+        IN (SELECT list_id FROM mes.signed_list_item AS item WHERE item.{0} = :{0})"""
 CONDITIONS = {
-    "record_type": """(record_type = :record_type
-        OR action = 'signatures:sign' AND new ->> 'record_type' = :record_type)""",
-    "record_id": """(record_id = :record_id OR action = 'signatures:sign' AND new ->> 'record_id' = :record_id)""",
+    "record_type": f"""(record_type = :record_type
+        OR action = 'signatures:sign' AND new ->> 'record_type' = :record_type OR {OF_A_LIST.format("record_type")})""",
+    "record_id": f"""(record_id = :record_id
+        OR action = 'signatures:sign' AND new ->> 'record_id' = :record_id OR {OF_A_LIST.format("record_id")})""",
     "actor": "actor_id = :actor",
     "action": "action = :action",
     "start": "at >= :start",

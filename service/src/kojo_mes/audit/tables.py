@@ -149,6 +149,11 @@ TABLES = (
     # signatures and changes
     _of("signature"),
     Table(
+        "signed_list_item",
+        ("list_id", "record_type", "record_id", "record_version"),
+        (Told("signed-list", "$.items[*]", verbs=("list",), given={"list_id": RECORD_ID}),),
+    ),
+    Table(
         "change_request",
         ("id",),
         (Told("change-request", given={"id": RECORD_ID}),),

@@ -291,6 +291,12 @@ class ReadingSettings(Settings):
     reading_skew_behind: Annotated[float, Field(ge=1, le=27 * 86400)] = 27 * 86400.0
 
 
+class LateEntrySettings(Settings):
+    """How long ago something may have happened that is entered without a reason for coming late."""
+
+    backdating_hours: Annotated[float, Field(gt=0, le=24)] = 24.0  # the database asks for a reason after 24 h
+
+
 class RateSettings(Settings):
     """How many requests of one client both hosts of the API answer in a period (seconds)."""
 
@@ -403,6 +409,7 @@ class ApiSettings(
     AuditSettings,
     KeepingSettings,
     ReadingSettings,
+    LateEntrySettings,
     RateSettings,
 ):
     api_keys: Annotated[Json[dict[str, ApiKey]], NoDecode]

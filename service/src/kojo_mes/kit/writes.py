@@ -53,12 +53,14 @@ class Denied(Problem):
     ) -> None:
         super().__init__(status, kind, title, detail, errors)
         self.ref = ref
+        self.others: Sequence[RecordRef] = ()  # records that were tried together with it
         self.wanted = wanted
         self.reason = f"{title}. {detail}" if detail else title
 
     async def remember(self, session: WriteSession, actor: Actor) -> None:
         """What stays of the attempt, in a transaction of its own."""
-        await audit.record(session, actor, "denied", self.ref, new={"wanted": self.wanted}, reason=self.reason)
+        for ref in (self.ref, *self.others):
+            await audit.record(session, actor, "denied", ref, new={"wanted": self.wanted}, reason=self.reason)
 
 
 class Beforehand(Exception, ABC):

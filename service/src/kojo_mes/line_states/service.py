@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from http import HTTPStatus
 from typing import Any
 
 from kojo_mes.kit import audit
@@ -11,7 +10,7 @@ from kojo_mes.kit.audit import RecordRef
 from kojo_mes.kit.database import ReadSession, WriteSession
 from kojo_mes.kit.ids import new_id
 from kojo_mes.kit.pages import Page, page_of
-from kojo_mes.kit.problems import Fault, Problem, invalid
+from kojo_mes.kit.problems import Fault, invalid
 from kojo_mes.kit.security import Actor
 from kojo_mes.kit.sources import RECORD
 from kojo_mes.kit.writes import Denied
@@ -101,7 +100,8 @@ async def reclassify(
     try:
         new = reclassified([span_of(row) for row in old], window, given.state, given.reason, given.product)
     except ValueError as error:
-        raise Problem(HTTPStatus.CONFLICT, "no-state", "The line has no state to reclassify", str(error)) from error
+        ref, title = RecordRef("line", line_id), "The line has no state to reclassify"
+        raise Denied(ref, "reclassify", title, str(error), kind="no-state") from error
     if any(span.state is State.RUNNING and span.product is None for span in new):
         detail = "is needed: part of the time has none, and running makes one"
         raise invalid([Fault(place="body", field="product", detail=detail)])
@@ -217,14 +217,14 @@ async def reasons(session: ReadSession, after: tuple[str, str] | None, limit: in
 
 
 async def add_reason(session: WriteSession, actor: Actor, given: ReasonIn) -> ReasonOut:
+    ref = RecordRef("state_reason", f"{given.state}:{given.code}")
     if await repository.reason(session, given.state.value, given.code):
-        raise Problem(HTTPStatus.CONFLICT, "reason-exists", f"{given.state} has a reason {given.code}")
+        raise Denied(ref, "add", f"{given.state} has a reason {given.code}", kind="reason-exists")
     names = {str(language): name for language, name in given.name.items()}
     new = StateReason(state=given.state.value, code=given.code, name=names)
     session.add(new)
     await session.flush()
     answer = ReasonOut(state=given.state, code=given.code, name=new.name)
-    ref = RecordRef("state_reason", f"{given.state}:{given.code}")
     await audit.record(session, actor, "line-states:add-reason", ref, new=answer.model_dump())
     return answer
 

@@ -28,5 +28,6 @@ class ProductionCount(Base):
     rework: Mapped[int]
     recorded_by: Mapped[str]
     recorded_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=FetchedValue())
+    late_entry_reason: Mapped[str | None]
     version: Mapped[int] = mapped_column(default=1)
     source: Mapped[str] = mapped_column(default=RECORD)

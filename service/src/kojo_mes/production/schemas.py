@@ -8,6 +8,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from kojo_mes.kit.fields import MaterialId, Time, Words
+from kojo_mes.kit.late_entries import LateEntryReason
 from kojo_mes.kit.sources import Source
 
 LARGEST_BATCH = 1000
@@ -33,6 +34,7 @@ class CountIn(_Quantities):
         examples=["2026-01-05T06:10:00+09:00"],
         description="up to before it, 24 h at most; a count over a shift's end belongs to neither shift",
     )
+    late_entry_reason: LateEntryReason = None
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -71,4 +73,5 @@ class CountOut(BaseModel):
     source: Source
     recorded_by: str
     recorded_at: Time
+    late_entry_reason: str | None
     version: int = Field(examples=[1], description="higher after corrections; the audit has the ones before")

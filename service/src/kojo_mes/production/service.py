@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from http import HTTPStatus
 
-from kojo_mes.kit import audit
+from kojo_mes.kit import audit, late_entries
 from kojo_mes.kit.audit import RecordRef
+from kojo_mes.kit.clock import now
 from kojo_mes.kit.database import ReadSession, WriteSession
 from kojo_mes.kit.ids import new_id
 from kojo_mes.kit.pages import Page, page_of
@@ -15,6 +16,7 @@ from kojo_mes.kit.problems import Fault, Problem, invalid
 from kojo_mes.kit.security import Actor
 from kojo_mes.kit.sources import RECORD
 from kojo_mes.kit.versions import require
+from kojo_mes.kit.writes import Denied
 from kojo_mes.lines import repository as lines_repository
 from kojo_mes.lines import service as lines_service
 from kojo_mes.lines.devices import require_own_line
@@ -24,7 +26,6 @@ from kojo_mes.production.models import ProductionCount
 from kojo_mes.production.schemas import Correction, CountIn, CountOut, CountReceipt
 from kojo_mes.products import repository as products_repository
 
-CLOCK_TOLERANCE = timedelta(seconds=60)
 Key = tuple[str, datetime, datetime, int, int, int]
 
 
@@ -33,11 +34,13 @@ async def take_in(session: WriteSession, actor: Actor, line_id: str, counts: lis
     when the other one is stored, 422 when both are in the batch."""
     await lines_service.known(session, line_id)
     await require_own_line(session, actor, line_id, "count")
-    await _refuse_impossible(session, counts)
+    moment = await now(session)
+    await _refuse_impossible(session, counts, moment)
     _refuse_overlaps(counts)
     await lines_repository.lock(session, line_id)
     start, end = min(count.from_time for count in counts), max(count.to_time for count in counts)
     new = _new(counts, await repository.touching(session, line_id, start, end))
+    _refuse_late(session, counts, new, moment)
     if new:
         rows = [_row(line_id, actor, count) for count in new]
         await repository.add(session, rows)
@@ -86,18 +89,32 @@ async def count(session: ReadSession, line_id: str, count_id: str) -> CountOut:
     return CountOut.model_validate(row)
 
 
-async def _refuse_impossible(session: ReadSession, counts: list[CountIn]) -> None:
-    latest = datetime.now(UTC) + CLOCK_TOLERANCE
+async def _refuse_impossible(session: ReadSession, counts: list[CountIn], moment: datetime) -> None:
     products = await products_repository.existing(session, {count.product for count in counts})
     faults = [
         Fault(place="body", index=index, field="to", detail="is in the future")
         for index, count in enumerate(counts)
-        if count.to_time > latest
+        if count.to_time > moment + late_entries.CLOCK_TOLERANCE
     ]
     faults += [
         Fault(place="body", index=index, field="product", detail=f"{count.product} is not a product")
         for index, count in enumerate(counts)
         if count.product not in products
+    ]
+    if faults:
+        raise invalid(faults)
+
+
+def _refuse_late(session: ReadSession, counts: list[CountIn], new: list[CountIn], moment: datetime) -> None:
+    """New ones: the repetition of a stored count is told as a duplicate, however old it is."""
+    keys = {_key(count) for count in new}
+    faults = [
+        fault
+        for index, count in enumerate(counts)
+        if _key(count) in keys
+        for fault in late_entries.faults(
+            session, moment, count.to_time, count.late_entry_reason, field="to", index=index
+        )
     ]
     if faults:
         raise invalid(faults)
@@ -141,12 +158,13 @@ def _new(counts: list[CountIn], stored: Sequence[ProductionCount]) -> list[Count
         )
         if other is not None:
             detail = f"overlaps the count {other.id} of {other.from_time.isoformat()} to {other.to_time.isoformat()}"
-            raise Problem(
-                HTTPStatus.CONFLICT,
-                "counted-already",
+            raise Denied(
+                RecordRef("production_count", other.id, other.version),
+                f"{count.good} good, {count.scrap} scrap, {count.rework} rework",
                 "This time of the line and product is counted already",
                 "Nothing was stored. Correct the stored count if it is wrong.",
-                [Fault(place="body", index=index, field="from", detail=detail)],
+                kind="counted-already",
+                errors=[Fault(place="body", index=index, field="from", detail=detail)],
             )
         new[_key(count)] = count
     return list(new.values())

@@ -13,6 +13,7 @@ from kojo_mes.kit.pages import Page, page_of
 from kojo_mes.kit.problems import Fault, Problem, invalid
 from kojo_mes.kit.security import Actor
 from kojo_mes.kit.versions import require
+from kojo_mes.kit.writes import Denied
 from kojo_mes.lines import repository as lines_repository
 from kojo_mes.lines import service as lines_service
 from kojo_mes.oee import repository as oee_repository
@@ -34,7 +35,8 @@ async def page(session: ReadSession, after: str | None, limit: int) -> Page[Prod
 
 async def add(session: WriteSession, actor: Actor, given: ProductIn) -> ProductOut:
     if await repository.existing(session, {given.id}):
-        raise Problem(HTTPStatus.CONFLICT, "product-exists", f"There is a product {given.id}")
+        ref = RecordRef("product", given.id)
+        raise Denied(ref, "add", f"There is a product {given.id}", kind="product-exists")
     session.add(Product(id=given.id, name=given.name, version=1))
     await session.flush()
     answer = ProductOut(id=given.id, name=_names(given), version=1)
@@ -79,11 +81,12 @@ async def set_cycle_time(
     affected = await repository.in_force_since(session, line_id, given.product, given.valid_from)
     later = [row for row in affected if row.valid_from is not None and row.valid_from >= given.valid_from]
     if later:
-        raise Problem(
-            HTTPStatus.CONFLICT,
-            "later-cycle-time",
+        raise Denied(
+            RecordRef("ideal_cycle_time", later[0].id),
+            f"another from {given.valid_from.isoformat()}",
             "A cycle time that begins later is there",
             f"One of {given.product} is in force from {later[0].valid_from} on; begin after it.",
+            kind="later-cycle-time",
         )
     old = None
     for row in affected:

@@ -73,5 +73,6 @@ class QualityCheck(Base):
     nonconforming: Mapped[int]
     conforming: Mapped[bool]
     measured_at: Mapped[datetime] = mapped_column(TIME)
+    late_entry_reason: Mapped[str | None]
     recorded_by: Mapped[str]
     recorded_at: Mapped[datetime] = mapped_column(TIME, server_default=FetchedValue())

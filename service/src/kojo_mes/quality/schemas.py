@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 from kojo_mes.characteristics.schemas import CharacteristicId
 from kojo_mes.gauges.schemas import GaugeId
 from kojo_mes.kit.fields import MaterialId, Name, Real, Text, Time, Whole, Words
+from kojo_mes.kit.late_entries import LateEntryReason
 from kojo_mes.nonconformance.schemas import LineId, RecordId
 from kojo_mes.quality.charts import LARGEST_SUBGROUP, ChartKind
 from kojo_mes.quality.rules import RuleSet
@@ -42,7 +43,10 @@ class CheckIn(BaseModel):
     line: LineId
     lot: MaterialId | None = Field(default=None, examples=["L-2026-0117"])
     serial: MaterialId | None = Field(default=None, examples=["SN-000042"])
-    measured_at: Time = Field(description="60 s ahead of the server's clock at most")
+    measured_at: Time = Field(
+        description="60 s ahead of the server's clock at most; the gauge has to be calibrated then and now"
+    )
+    late_entry_reason: LateEntryReason = None
     values: Annotated[list[Real], Field(min_length=1, max_length=LARGEST_SUBGROUP)] | None = Field(
         default=None, description="in the specification's unit"
     )
@@ -74,6 +78,7 @@ class CheckOut(_FromRow):
     measured_at: Time
     recorded_by: str
     recorded_at: Time
+    late_entry_reason: str | None
 
 
 class CheckReceipt(CheckOut):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -13,7 +13,7 @@ from kojo_mes.characteristics.schemas import CharacteristicKind
 from kojo_mes.characteristics.service import effective
 from kojo_mes.gauges.models import Calibration
 from kojo_mes.gauges.service import calibrated, relied_on
-from kojo_mes.kit import audit
+from kojo_mes.kit import audit, late_entries
 from kojo_mes.kit.audit import RecordRef
 from kojo_mes.kit.clock import now
 from kojo_mes.kit.database import ReadSession, WriteSession
@@ -34,7 +34,6 @@ from kojo_mes.quality.rules import LONGEST_SPAN
 from kojo_mes.quality.schemas import CheckDetail, CheckIn, CheckOut, CheckReceipt
 
 RECORD = "quality-check"
-CLOCK_TOLERANCE = timedelta(seconds=60)
 COUNTED = ("sample_size", "nonconforming")
 MEASURED = ("values", "gauge")
 
@@ -42,10 +41,13 @@ MEASURED = ("values", "gauge")
 async def record(session: WriteSession, actor: Actor, given: CheckIn) -> CheckReceipt:
     subject = await _subject(session, given)
     chart = await repository.chart_of(session, given.characteristic, given.line)
-    if faults := _faults(CharacteristicKind(subject.kind), chart, given, await now(session)):
+    moment = await now(session)
+    faults = _faults(CharacteristicKind(subject.kind), chart, given)
+    faults += late_entries.faults(session, moment, given.measured_at, given.late_entry_reason, field="measured_at")
+    if faults:
         raise invalid(faults)
     specification = await effective(session, given.characteristic, given.measured_at)
-    calibration = await calibrated(session, given.gauge, specification.unit, given.measured_at) if given.gauge else None
+    calibration = await _calibration(session, given, specification, moment)
     limits = await repository.present_limits(session, chart.id) if chart else None
     values = {
         "id": new_id(),
@@ -60,6 +62,7 @@ async def record(session: WriteSession, actor: Actor, given: CheckIn) -> CheckRe
         "chart_id": chart.id if chart else None,
         "limits_version": limits.version if limits else None,
         "measured_at": given.measured_at,
+        "late_entry_reason": given.late_entry_reason,
         "recorded_by": actor.id,
         **_gauge_columns(calibration),
         **_result(specification, given),
@@ -67,7 +70,9 @@ async def record(session: WriteSession, actor: Actor, given: CheckIn) -> CheckRe
     row = await repository.add(session, values)
     await repository.count(session, given.line, passed=row.conforming)
     check = CheckOut.model_validate(row)
-    await audit.record(session, actor, "quality:record-check", RecordRef(RECORD, row.id), new=check.model_dump())
+    ref = RecordRef(RECORD, row.id)
+    reason = given.late_entry_reason
+    await audit.record(session, actor, "quality:record-check", ref, new=check.model_dump(), reason=reason)
     told = await _told(session, chart, row)
     opened = await _hold(session, actor, told)
     return CheckReceipt(
@@ -115,20 +120,30 @@ async def _subject(session: WriteSession, given: CheckIn) -> Characteristic:
     return subject
 
 
-def _faults(kind: CharacteristicKind, chart: ControlChart | None, given: CheckIn, moment: datetime) -> list[Fault]:
+def _faults(kind: CharacteristicKind, chart: ControlChart | None, given: CheckIn) -> list[Fault]:
     needed, needless = (MEASURED, COUNTED) if kind is CharacteristicKind.VARIABLE else (COUNTED, MEASURED)
     faults = [_fault(name, f"is needed of a {kind} characteristic") for name in needed if getattr(given, name) is None]
     faults += [
         _fault(name, f"is not of {kind} characteristics") for name in needless if getattr(given, name) is not None
     ]
-    if given.measured_at > moment + CLOCK_TOLERANCE:
-        faults.append(_fault("measured_at", "is in the future"))
     if given.sample_size is not None and given.nonconforming is not None and given.nonconforming > given.sample_size:
         faults.append(_fault("nonconforming", "is more than sample_size"))
     charted = chart is not None and chart.kind != ChartKind.P
     if chart is not None and charted and given.values is not None and len(given.values) != chart.subgroup_size:
         faults.append(_fault("values", f"are {len(given.values)}; the chart {chart.id} takes {chart.subgroup_size}"))
     return faults
+
+
+async def _calibration(
+    session: ReadSession, given: CheckIn, specification: Specification, moment: datetime
+) -> Calibration | None:
+    """That the measurement relies on. The gauge is good now as well: else an earlier time would get round the end of
+    its calibration. One that has ended since is good again once the gauge was calibrated and found in tolerance."""
+    if given.gauge is None:
+        return None
+    calibration = await calibrated(session, given.gauge, specification.unit, given.measured_at)
+    await calibrated(session, given.gauge, specification.unit, moment)
+    return calibration
 
 
 def _result(specification: Specification, given: CheckIn) -> dict[str, Any]:

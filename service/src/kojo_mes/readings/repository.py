@@ -126,11 +126,11 @@ TOTALS = text("""
 LEDGER = text("""
     INSERT INTO mes.reading_source AS source (actor_id, source) VALUES (:actor, :source)
     ON CONFLICT (actor_id, source) DO UPDATE SET last_received_at = now()
-    RETURNING last, missing, received, duplicates, out_of_order, lost
+    RETURNING first, last, missing, received, duplicates, out_of_order, lost
 """)
 KEEP_LEDGER = text("""
     UPDATE mes.reading_source
-    SET last = :last, missing = CAST(:missing AS jsonb), received = :received, duplicates = :duplicates,
+    SET first = :first, last = :last, missing = CAST(:missing AS jsonb), received = :received, duplicates = :duplicates,
         out_of_order = :out_of_order, lost = :lost
     WHERE actor_id = :actor AND source = :source
 """)
@@ -202,13 +202,14 @@ async def ledger(session: WriteSession, actor_id: str, source: str) -> Ledger:
     """Locked: two batches of a source are one after the other."""
     row = (await session.execute(LEDGER, {"actor": actor_id, "source": source})).one()
     missing = tuple((start, end) for start, end in row.missing)
-    return Ledger(row.last, missing, row.received, row.duplicates, row.out_of_order, row.lost)
+    return Ledger(row.first, row.last, missing, row.received, row.duplicates, row.out_of_order, row.lost)
 
 
 async def keep_ledger(session: WriteSession, actor_id: str, source: str, ledger: Ledger) -> None:
     values = {
         "actor": actor_id,
         "source": source,
+        "first": ledger.first,
         "last": ledger.last,
         "missing": json.dumps(ledger.missing),
         "received": ledger.received,

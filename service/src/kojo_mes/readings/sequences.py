@@ -10,8 +10,10 @@ MOST_GAPS = 1000  # that a source is remembered for; numbers of older ones are l
 
 @dataclass(frozen=True)
 class Ledger:
-    """`missing`: ranges that end before their second number, in order, none touching the next."""
+    """`first`, `last`: lowest and highest number that came. `missing`: ranges that end before their second number,
+    in order, none touching the next."""
 
+    first: int | None = None
     last: int | None = None
     missing: tuple[tuple[int, int], ...] = ()
     received: int = 0
@@ -26,15 +28,23 @@ class Ledger:
 
 
 def heard(ledger: Ledger, numbers: Iterable[int]) -> Ledger:
-    """After these numbers came, in this order. The first one ever begins the count."""
-    last, missing = ledger.last, list(ledger.missing)
+    """After these numbers came, in this order. One that is lower than all before comes late, and what lies between it
+    and them is missing; a ledger without `first` (of before it was kept) takes it for a duplicate."""
+    first, last, missing = ledger.first, ledger.last, list(ledger.missing)
     received, duplicates, out_of_order = ledger.received, ledger.duplicates, ledger.out_of_order
     for number in numbers:
         received += 1
-        if last is None or number > last:
-            if last is not None and number > last + 1:
+        if last is None:
+            first = last = number
+        elif number > last:
+            if number > last + 1:
                 missing.append((last + 1, number))
             last = number
+        elif first is not None and number < first:
+            if number < first - 1:
+                missing.insert(0, (number + 1, first))
+            first = number
+            out_of_order += 1
         elif (index := _gap(missing, number)) is not None:
             start, end = missing[index]
             missing[index : index + 1] = [(a, b) for a, b in ((start, number), (number + 1, end)) if a < b]
@@ -44,6 +54,7 @@ def heard(ledger: Ledger, numbers: Iterable[int]) -> Ledger:
     forgotten = missing[: max(0, len(missing) - MOST_GAPS)]
     return replace(
         ledger,
+        first=first,
         last=last,
         missing=tuple(missing[len(forgotten) :]),
         received=received,

@@ -53,8 +53,3 @@ class Energy(BaseModel):
     kwh: float = Field(description="of all meters of the line's equipment", examples=[812.4])
     good: int = Field(description="units, by production counts", examples=[1440])
     kwh_per_good_unit: float = Field(examples=[0.5642])
-    completeness: float = Field(
-        description="share of the time's minutes in which a meter sent, 0 to 1, of the one that sent least: where"
-        " meters send each minute, less than 1 says that energy is missing",
-        examples=[0.9979],
-    )

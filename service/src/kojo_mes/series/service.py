@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from math import ceil
 
 from kojo_mes.kit.database import ReadSession
 from kojo_mes.kit.problems import Fault, Problem, invalid
+from kojo_mes.line_states.timeline import Interval
 from kojo_mes.lines import service as lines_service
 from kojo_mes.lines.plant import UNITS, Measurement
 from kojo_mes.oee import repository as oee_repository
 from kojo_mes.readings import repository as readings_repository
 from kojo_mes.series import repository
 from kojo_mes.series.schemas import Bucket, Completeness, Downsampled, Energy, SensorCompleteness
+from kojo_mes.signals.statuses import HOLD
 
 MOST_BUCKETS = 10_000
+MOST_GAPS = 10  # of one meter, that a refusal names each
 MINUTE = timedelta(minutes=1)
+NO_GUESS = "Nothing is guessed: send what the meters measured then, or ask for another time."
 
 
 async def downsampled(session: ReadSession, sensor: str, start: datetime, end: datetime, seconds: int) -> Downsampled:
@@ -63,15 +68,12 @@ async def completeness(session: ReadSession, shift_id: str) -> Completeness:
 
 
 async def energy(session: ReadSession, line_id: str, start: datetime, end: datetime) -> Energy:
-    """409 that names what is missing: a meter, its readings, good units, or a count that reaches over the time."""
+    """409 that names what is missing: a meter, any of the time that it should tell of, good units, or a count that
+    reaches over the time."""
     await lines_service.known(session, line_id)
-    meters = await repository.meters(session, line_id, start, end)
+    meters = await repository.meters(session, line_id, start, end, HOLD)
     counts = await repository.good(session, line_id, start, end)
-    missing = [
-        Fault(place="data", field=meter.sensor, detail="the meter sent nothing")
-        for meter in meters
-        if meter.kwh is None
-    ]
+    missing = [fault for meter in meters for fault in _gaps(meter.sensor, meter.gaps)]
     missing += [
         Fault(
             place="data",
@@ -88,8 +90,10 @@ async def energy(session: ReadSession, line_id: str, start: datetime, end: datet
     if not good:
         missing.append(Fault(place="data", field="production_count", detail="no good unit was counted"))
     if missing:
-        raise Problem(HTTPStatus.CONFLICT, "energy-inputs-missing", "The figure's inputs are missing", errors=missing)
-    kwh = sum(meter.kwh for meter in meters)
+        raise Problem(
+            HTTPStatus.CONFLICT, "energy-inputs-missing", "The figure's inputs are missing", NO_GUESS, missing
+        )
+    kwh = sum(meter.kwh or 0.0 for meter in meters)
     return Energy(
         line=line_id,
         start=start,
@@ -97,5 +101,13 @@ async def energy(session: ReadSession, line_id: str, start: datetime, end: datet
         kwh=kwh,
         good=good,
         kwh_per_good_unit=kwh / good,
-        completeness=min(meter.minutes for meter in meters) / ceil((end - start) / MINUTE),
     )
+
+
+def _gaps(sensor: str, gaps: Sequence[Interval]) -> list[Fault]:
+    """Of a meter, each by itself up to MOST_GAPS, the others as a number."""
+    detail = "the meter told nothing good of {} to {}"
+    named = [detail.format(gap.start.isoformat(), gap.end.isoformat()) for gap in gaps[:MOST_GAPS]]
+    if len(gaps) > MOST_GAPS:
+        named.append(f"and {len(gaps) - MOST_GAPS} more gaps, up to {gaps[-1].end.isoformat()}")
+    return [Fault(place="data", field=sensor, detail=each) for each in named]

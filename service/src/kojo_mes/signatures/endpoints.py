@@ -13,7 +13,7 @@ from kojo_mes.kit.problems import responses
 from kojo_mes.kit.security import Permission, permitted
 from kojo_mes.kit.tables import CONTENT, AsCsv, table
 from kojo_mes.signatures import verifying
-from kojo_mes.signatures.schemas import VerifiedSignature
+from kojo_mes.signatures.schemas import SignedRecords, VerifiedSignature
 
 router = APIRouter(
     prefix="/api/v1/signatures",
@@ -53,3 +53,10 @@ async def signature(request: Request, signature_id: SignatureId) -> VerifiedSign
     """Valid; superseded, when its record has a later version; or invalid, with the reason."""
     database: Database = request.app.state.database
     return await database.read(lambda session: verifying.one(session, signature_id))
+
+
+@router.get("/{signature_id}/records", responses=responses(HTTPStatus.NOT_FOUND))
+async def records(request: Request, signature_id: SignatureId) -> SignedRecords:
+    """What it was given on: the versions of all records of a list, or the one record that was signed."""
+    database: Database = request.app.state.database
+    return await database.read(lambda session: verifying.records_of(session, signature_id))

@@ -34,6 +34,18 @@ class SignatureRow(Base):
     request_id: Mapped[str]
 
 
+class SignedListItem(Base):
+    """A record's version on a list that is signed as one; append-only (migration 0021)."""
+
+    __tablename__ = "signed_list_item"
+
+    list_id: Mapped[str] = mapped_column(primary_key=True)
+    record_type: Mapped[str] = mapped_column(primary_key=True)
+    record_id: Mapped[str] = mapped_column(primary_key=True)
+    record_version: Mapped[int] = mapped_column(primary_key=True)
+    record_digest: Mapped[bytes]
+
+
 class SigningSession(Base):
     """A continuous period of signing, 21 CFR 11.200(a)(1)."""
 

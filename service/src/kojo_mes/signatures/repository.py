@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, text, tuple_
+from sqlalchemy import ColumnElement, and_, insert, or_, select, text, tuple_
 
 from kojo_mes.kit.audit import RecordRef
 from kojo_mes.kit.database import ReadSession, WriteSession
-from kojo_mes.signatures.models import SignatureRow, SigningSession
+from kojo_mes.signatures.models import SignatureRow, SignedListItem, SigningSession
 
-ACTION = "signatures:sign"
+ACTION, LIST_ACTION = "signatures:sign", "signatures:list"
 RECORD_TYPE = "signature"
+LIST = "signed-list"  # the type of a record that is several records' versions
 
 CONTINUE = text("""
     INSERT INTO mes.signing_session (session_id, signer_id, last_signed_at) VALUES (:session_id, :signer_id, :now)
@@ -55,15 +56,35 @@ async def add(session: WriteSession, row: SignatureRow) -> None:
     await session.flush()
 
 
+async def add_list(session: WriteSession, list_id: str, digests: Mapping[RecordRef, bytes]) -> Sequence[SignedListItem]:
+    """In the order that the list keeps."""
+    rows = [
+        {
+            "list_id": list_id,
+            "record_type": ref.type,
+            "record_id": ref.id,
+            "record_version": ref.version,
+            "record_digest": digest,
+        }
+        for ref, digest in digests.items()
+    ]
+    await session.execute(insert(SignedListItem), rows)
+    return await listed(session, list_id)
+
+
+async def listed(session: ReadSession, list_id: str) -> Sequence[SignedListItem]:
+    query = select(SignedListItem).where(SignedListItem.list_id == list_id)
+    order = (SignedListItem.record_type, SignedListItem.record_id, SignedListItem.record_version)
+    return (await session.scalars(query.order_by(*order))).all()
+
+
 async def one(session: ReadSession, signature_id: str) -> SignatureRow | None:
     return await session.get(SignatureRow, signature_id)
 
 
 async def of_record(session: ReadSession, ref: RecordRef) -> Sequence[SignatureRow]:
     """On the version of `ref`, or on all versions when it names none; in the order of time."""
-    query = select(SignatureRow).where(SignatureRow.record_type == ref.type, SignatureRow.record_id == ref.id)
-    if ref.version is not None:
-        query = query.where(SignatureRow.record_version == ref.version)
+    query = select(SignatureRow).where(_on(record_type=ref.type, record_id=ref.id, record_version=ref.version))
     return (await session.scalars(query.order_by(SignatureRow.signed_at, SignatureRow.id))).all()
 
 
@@ -85,14 +106,10 @@ async def page(
     after: str | None,
     limit: int,
 ) -> Sequence[SignatureRow]:
-    query = select(SignatureRow).order_by(SignatureRow.id).limit(limit)
-    for column, wanted in (
-        (SignatureRow.record_type, record_type),
-        (SignatureRow.record_id, record_id),
-        (SignatureRow.signer_id, signer_id),
-    ):
-        if wanted is not None:
-            query = query.where(column == wanted)
+    query = select(SignatureRow).where(_on(record_type=record_type, record_id=record_id))
+    query = query.order_by(SignatureRow.id).limit(limit)
+    if signer_id is not None:
+        query = query.where(SignatureRow.signer_id == signer_id)
     if after is not None:
         query = query.where(SignatureRow.id > after)
     return (await session.scalars(query)).all()
@@ -102,3 +119,15 @@ async def recorded(session: ReadSession, ids: Collection[str]) -> dict[str, dict
     """What the audit trail says was signed, by the signature's id."""
     rows = await session.execute(RECORDED, {"record_type": RECORD_TYPE, "ids": list(ids), "action": ACTION})
     return {row.id: row.new for row in rows}
+
+
+def _on(**wanted: str | int | None) -> ColumnElement[bool]:
+    """On a record with these columns, by itself or on a list."""
+    given = {name: value for name, value in wanted.items() if value is not None}
+    if not given:
+        return SignatureRow.id.is_not(None)
+    lists = select(SignedListItem.list_id).where(
+        *(getattr(SignedListItem, name) == value for name, value in given.items())
+    )
+    itself = and_(*(getattr(SignatureRow, name) == value for name, value in given.items()))
+    return or_(itself, and_(SignatureRow.record_type == LIST, SignatureRow.record_id.in_(lists)))

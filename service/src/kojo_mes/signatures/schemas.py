@@ -66,7 +66,7 @@ class Signature(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
     id: str = Field(examples=["0190a6f2-5d1c-7cc1-a7f0-3b1f5a9c2d10"])
-    record_type: str = Field(examples=["change-request"])
+    record_type: str = Field(description="signed-list: several records at once", examples=["change-request"])
     record_id: str = Field(examples=["0190a6f2-5d1c-7cc1-a7f0-3b1f5a9c2d11"])
     record_version: int = Field(examples=[2])
     record_digest: str = Field(
@@ -88,6 +88,19 @@ class Signature(BaseModel):
         description="name, role, meaning and time as a line of text, for every readable form of the record",
         examples=["田中 愛子 (quality_manager) · approval · 2026-01-05 17:30:00 +0900 (2026-01-05T08:30:00Z)"],
     )
+
+
+class SignedRecord(BaseModel):
+    """A version of a record that a signature was given on."""
+
+    record_type: str = Field(examples=["lot"])
+    record_id: str = Field(examples=["SN-000042"])
+    record_version: int = Field(examples=[2])
+    record_digest: str = Field(description="SHA-256 of the version's canonical JSON, hexadecimal", examples=["9f" * 32])
+
+
+class SignedRecords(BaseModel):
+    items: list[SignedRecord]
 
 
 class VerifiedSignature(Signature):

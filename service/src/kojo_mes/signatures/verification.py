@@ -16,6 +16,7 @@ class Present:
 
     version: int
     signed_digest: bytes | None  # of the signed version, as it is kept now; None when that version isn't there
+    altered: str = ""  # which part isn't as it was signed, where that can be told
 
 
 def attested(row: SignatureRow) -> dict[str, object]:
@@ -33,7 +34,10 @@ def validity(row: SignatureRow, present: Present | None, recorded: Mapping[str, 
     if present is None or present.signed_digest is None:
         return Validity.INVALID, f"there is no version {row.record_version} of {row.record_type} {row.record_id}"
     if present.signed_digest != row.record_digest:
-        return Validity.INVALID, f"version {row.record_version} of the record is not as it was signed"
+        return (
+            Validity.INVALID,
+            present.altered or f"version {row.record_version} of the record is not as it was signed",
+        )
     if present.version != row.record_version:
         return Validity.SUPERSEDED, f"the record has version {present.version} now"
     return Validity.VALID, "record and signature are as they were signed"

@@ -9,11 +9,11 @@ from kojo_mes.kit.audit import RecordRef
 from kojo_mes.kit.database import ReadSession
 from kojo_mes.kit.pages import Page, page_of
 from kojo_mes.kit.problems import Problem
-from kojo_mes.signatures import repository
+from kojo_mes.signatures import lists, repository
 from kojo_mes.signatures.manifestation import shown
 from kojo_mes.signatures.models import SignatureRow
 from kojo_mes.signatures.records import RECORDS
-from kojo_mes.signatures.schemas import VerifiedSignature
+from kojo_mes.signatures.schemas import SignedRecords, VerifiedSignature
 from kojo_mes.signatures.verification import validity
 
 
@@ -23,10 +23,11 @@ async def verified(session: ReadSession, ref: RecordRef) -> list[VerifiedSignatu
 
 
 async def one(session: ReadSession, signature_id: str) -> VerifiedSignature:
-    row = await repository.one(session, signature_id)
-    if row is None:
-        raise Problem(HTTPStatus.NOT_FOUND, "not-found", f"There is no signature {signature_id}")
-    return (await _verified(session, [row]))[0]
+    return (await _verified(session, [await _known(session, signature_id)]))[0]
+
+
+async def records_of(session: ReadSession, signature_id: str) -> SignedRecords:
+    return SignedRecords(items=await lists.records(session, shown(await _known(session, signature_id))))
 
 
 async def page(
@@ -50,6 +51,13 @@ async def manifestations(
     for row in await repository.of_versions(session, record_type, versions):
         lines[row.record_id].append(shown(row).manifestation)
     return lines
+
+
+async def _known(session: ReadSession, signature_id: str) -> SignatureRow:
+    row = await repository.one(session, signature_id)
+    if row is None:
+        raise Problem(HTTPStatus.NOT_FOUND, "not-found", f"There is no signature {signature_id}")
+    return row
 
 
 async def _verified(session: ReadSession, rows: Sequence[SignatureRow]) -> list[VerifiedSignature]:

@@ -169,6 +169,6 @@ async def review(write: Reviewer, lot: LotId, version: IfMatch, wanted: ReviewIn
 
 @router.post("/{lot}/release", response_model=LotOut, responses=CHANGE)
 async def release_lot(write: Releaser, lot: LotId, version: IfMatch, wanted: ReleaseIn) -> Response:
-    """Signs the lot's release. 409 names all that is missing: the audit review, the closure of nonconformances, the
-    end of holds, the signature."""
+    """Signs the lot's release. 409 names all that is missing: the audit review by somebody else, the closure of
+    nonconformances, the end of holds, the signature."""
     return await write.run(lambda session: release.release(session, write.actor, lot, version, wanted))

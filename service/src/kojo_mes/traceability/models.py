@@ -34,6 +34,8 @@ class Lot(Base):
     reviewed_by: Mapped[str | None]
     reviewer_role: Mapped[str | None]
     released_by: Mapped[str | None]
+    review_list: Mapped[str | None]
+    release_list: Mapped[str | None]
 
 
 class MaterialMovement(Base):
@@ -52,6 +54,7 @@ class MaterialMovement(Base):
     consignee: Mapped[str | None]
     delivery: Mapped[str | None]
     reason: Mapped[str | None]
+    late_entry_reason: Mapped[str | None]
     recorded_by: Mapped[str]
     recorded_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=FetchedValue())
     lot_version: Mapped[int] = mapped_column(server_default=FetchedValue())

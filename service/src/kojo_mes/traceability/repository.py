@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +17,7 @@ BALANCE = text("""
     SELECT kind, sum(quantity) AS quantity FROM mes.material_movement WHERE lot_id = :lot GROUP BY kind
 """)
 HOLDS = text("SELECT id, reason FROM mes.holds_of(:lot) ORDER BY id")
+PAST_HOLDS = text("SELECT id, reason FROM mes.past_holds_of(:lot, :time) ORDER BY id")
 NONCONFORMANCES = text("SELECT id, state FROM mes.nonconformances_of(:lot) ORDER BY id")
 CONTENT = text("""
     SELECT id, kind, lot_id, into_lot_id, quantity, unit, time, reason, recorded_by FROM mes.material_movement
@@ -79,6 +81,11 @@ async def balance(session: ReadSession, lot: str) -> dict[str, Decimal]:
 async def active_holds(session: ReadSession, lot: str) -> Sequence[Row[tuple[str, str]]]:
     """As `mes.is_held` (migration 0020) sees them."""
     return (await session.execute(HOLDS, {"lot": lot})).all()
+
+
+async def past_holds(session: ReadSession, lot: str, time: datetime) -> Sequence[Row[tuple[str, str]]]:
+    """Those that were active at that time and are not any more (migration 0022)."""
+    return (await session.execute(PAST_HOLDS, {"lot": lot, "time": time})).all()
 
 
 async def open_nonconformances(session: ReadSession, lot: str) -> Sequence[Row[tuple[str, str]]]:

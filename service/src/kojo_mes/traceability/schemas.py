@@ -8,11 +8,13 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from kojo_mes.kit.fields import MaterialId, Time, Words
+from kojo_mes.kit.late_entries import LateEntryReason
 from kojo_mes.kit.quantities import Amount, Quantity, Unit, whole_if_pieces
-from kojo_mes.signatures.schemas import SignatureIn
+from kojo_mes.signatures.schemas import Signature, SignatureIn
 from kojo_mes.traceability.states import LotKind, LotState, MovementKind
 
 LARGEST_CONSUMPTION = 100
+LONGEST_LIST = 200
 WHEN = "2026-01-05T08:30:00+09:00"
 
 
@@ -67,7 +69,9 @@ class LotOut(BaseModel):
     released_at: Time | None
     signed_version: int | None = Field(description="the version that review and release were signed on")
     reviewed_by: str | None = Field(description="who signed the audit review")
-    released_by: str | None = Field(description="who signed the release")
+    released_by: str | None = Field(description="who signed the release: somebody else")
+    review_list: str | None = Field(description="the signed list that it was reviewed on, if on one", examples=[None])
+    release_list: str | None = Field(description="the signed list that it was released on, if on one", examples=[None])
 
 
 class Booking(BaseModel):
@@ -78,6 +82,7 @@ class Booking(BaseModel):
     unit: Unit = Field(description="the lot's")
     quantity: Quantity
     time: Time = Field(description="when it happened; not in the future")
+    late_entry_reason: LateEntryReason = None
 
     @field_validator("quantity")
     @classmethod
@@ -116,6 +121,7 @@ class EndIn(BaseModel):
     )
 
     time: Time = Field(description="when it happened; not in the future")
+    late_entry_reason: LateEntryReason = None
     reason: Words
 
 
@@ -146,6 +152,7 @@ class ConsumptionIn(BaseModel):
 
     inputs: Annotated[list[Input], Field(min_length=1, max_length=LARGEST_CONSUMPTION)]
     time: Time = Field(description="when it happened; not in the future")
+    late_entry_reason: LateEntryReason = None
 
     @field_validator("inputs")
     @classmethod
@@ -171,6 +178,7 @@ class MovementOut(BaseModel):
     consignee: str | None
     delivery: str | None
     reason: str | None
+    late_entry_reason: str | None
     recorded_by: str
     recorded_at: Time
 
@@ -207,6 +215,41 @@ class ReleaseIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     signature: SignatureIn | None = Field(default=None, description="as quality_manager; without it, 409")
+
+
+class Seen(BaseModel):
+    """A lot or serial in the version that its signer has seen."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    lot: MaterialId = Field(examples=["SN-000042"])
+    version: int = Field(ge=1, le=2**31 - 1, examples=[2])
+
+
+class Several(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    lots: Annotated[list[Seen], Field(min_length=1, max_length=LONGEST_LIST)]
+
+    @field_validator("lots")
+    @classmethod
+    def _once(cls, value: list[Seen]) -> list[Seen]:
+        if len({item.lot for item in value}) < len(value):
+            raise ValueError("a lot is named twice")
+        return value
+
+
+class ReviewsIn(Several, ReviewIn):
+    """The audit trails of these lots and serials were reviewed with their records: one signature on all."""
+
+
+class ReleasesIn(Several):
+    signature: SignatureIn = Field(description="as quality_manager, on all")
+
+
+class Released(BaseModel):
+    signature: Signature
+    lots: list[LotOut]
 
 
 class Direction(StrEnum):
