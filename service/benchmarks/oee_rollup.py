@@ -7,13 +7,15 @@ one product to another in each; it stops about every ten minutes, now for second
 every ten minutes. What is measured is what POST /api/v1/oee/rollups does: as kojo_app, raw records read, figures of
 each shift over all products and by product computed and stored, an audit row, COMMIT. Afterwards the stored units are
 compared with the counted ones, and one line is made anew to see that nothing changes: a wrong figure is no figure.
-The last line of output is the figure (design, section 11); on standard error is what it saw.
+On standard output is one JSON object, `{"value": seconds, "samples": 1}`, which tools/figures/oee_rollup.py judges; on
+standard error is what it saw.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import random
 import sys
 import time
@@ -29,7 +31,6 @@ sys.path.insert(0, str(SERVICE / "tests"))
 
 import servers  # noqa: E402
 from conftest import environment, fields  # noqa: E402
-from figure import emit  # noqa: E402
 
 from kojo_mes.kit.database import Database, WriteSession  # noqa: E402
 from kojo_mes.kit.settings import ApiSettings, MigrationSettings  # noqa: E402
@@ -38,7 +39,7 @@ from kojo_mes.migrate import migrate  # noqa: E402
 from kojo_mes.oee import service as oee  # noqa: E402
 from kojo_mes.oee.schemas import RollUpOut  # noqa: E402
 
-FIGURE, UNIT, BAR = "oee-rollup", "s", 1800
+DEADLINE = 1800.0  # seconds a line
 NAME = "kojo_oee"
 PRODUCTS = ("housing-100", "housing-200")
 SHIFT = timedelta(hours=8)
@@ -115,6 +116,8 @@ def load(connection: psycopg.Connection, lines: int, first: datetime, days: int,
     """Past the triggers, which audit row by row; CHECK, UNIQUE and EXCLUDE hold as always."""
     for table in LOADED:
         connection.execute(f"ALTER TABLE mes.{table} DISABLE TRIGGER ALL".encode())
+    for product in PRODUCTS:  # one line alone brings one of them
+        connection.execute("INSERT INTO mes.product (id, name) VALUES (%s, '{}') ON CONFLICT DO NOTHING", (product,))
     connection.execute(
         "INSERT INTO mes.ideal_cycle_time (id, line_id, product_id, seconds, source, reason)"
         " SELECT gen_random_uuid(), line.id, product.id, %s, 'person', 'benchmark' FROM mes.line, mes.product"
@@ -160,7 +163,7 @@ async def roll_up(settings: ApiSettings, lines: int, first: datetime, last: date
         async def work(session: WriteSession) -> RollUpOut:
             return await oee.roll_up(session, oee.HOUSEKEEPER, line, first, last)
 
-        return await database.write(work, repeatable=True, deadline=BAR)
+        return await database.write(work, repeatable=True, deadline=DEADLINE)
 
     try:
         started = time.perf_counter()
@@ -185,7 +188,7 @@ def checked(connection: psycopg.Connection, answers: list[RollUpOut], shifts: in
     counted, stored, figures, raw_states, raw_counts = row
     if refused or again.changed or done != shifts or counted != stored:
         raise SystemExit(
-            f"{FIGURE}: {done} of {shifts} shifts, {refused} figures refused, {again.changed} changed when made anew,"
+            f"oee-rollup: {done} of {shifts} shifts, {refused} figures refused, {again.changed} changed when made anew,"
             f" {stored} of {counted} units"
         )
     return {"shifts": done, "figures": figures, "states": raw_states, "counts": raw_counts}
@@ -210,7 +213,7 @@ def main() -> None:
             seconds, answers = asyncio.run(roll_up(ApiSettings(**variables), options.lines, first, last))
             sizes = checked(connection, answers, options.lines * options.days * 3)
     print(", ".join(f"{number} {name}" for name, number in sizes.items()), file=sys.stderr)
-    emit(FIGURE, round(seconds, 1), UNIT, BAR, "lower", 1)
+    print(json.dumps({"value": round(seconds, 1), "samples": 1}))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ Starts a PostgreSQL of its own (tests/servers.py) and migrates it. The genealogy
 20,000 suppliers' lots go through compounds, parts and assemblies into 200,000 serials, each lot made of 2 to 4 others
 that are picked from all of its stage's before, so that hardly two ways meet: the widest spread that this number of
 edges has. Half of the serials were shipped. A recall is what the API does for one: from the call to the document it
-answers, as kojo_app. The last line of output is the figure (design, section 11); on standard error is what it saw.
+answers, as kojo_app. On standard output is one JSON object, `{"value": milliseconds, "samples": …}`, which
+tools/figures/recall.py judges; on standard error is what it saw.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
+import json
 import random
 import statistics
 import sys
@@ -29,7 +31,6 @@ sys.path.insert(0, str(SERVICE / "tests"))
 
 import servers  # noqa: E402
 from conftest import PLANT_FILE, environment, fields  # noqa: E402
-from figure import emit  # noqa: E402
 
 from kojo_mes.kit.database import Database  # noqa: E402
 from kojo_mes.kit.settings import ApiSettings, MigrationSettings  # noqa: E402
@@ -38,7 +39,6 @@ from kojo_mes.migrate import migrate  # noqa: E402
 from kojo_mes.traceability import genealogy  # noqa: E402
 from kojo_mes.traceability.schemas import Recall  # noqa: E402
 
-FIGURE, UNIT, BAR = "recall", "ms", 200
 EDGES = 1_000_000
 WARM_UP = 20
 BUFFERS = "512MB"  # what the genealogy and its indexes take, as on a database host
@@ -139,7 +139,7 @@ def main() -> None:
         with server.connect(NAME) as connection:
             count = build(connection, dice)
         if count != EDGES:
-            raise SystemExit(f"{FIGURE}: the graph has {count} edges, not {EDGES}")
+            raise SystemExit(f"recall: the graph has {count} edges, not {EDGES}")
         lots = [lot_id(STAGES[0], dice.randrange(STAGES[0].lots)) for _ in range(options.recalls + WARM_UP)]
         times, sizes = asyncio.run(recalls(ApiSettings(**variables), lots))
     p95 = statistics.quantiles(times, n=100)[94]
@@ -148,7 +148,7 @@ def main() -> None:
         f" {min(sizes)} to {max(sizes)} lots and serials a recall",
         file=sys.stderr,
     )
-    emit(FIGURE, round(p95, 1), UNIT, BAR, "lower", len(times))
+    print(json.dumps({"value": round(p95, 1), "samples": len(times)}))
 
 
 if __name__ == "__main__":

@@ -28,11 +28,11 @@ from trail import Trail, forget
 from kojo_mes.api import create_app
 from kojo_mes.audit import journal
 from kojo_mes.audit.export import export as export_to
-from kojo_mes.audit.pages import FontMissing
 from kojo_mes.audit.schemas import Format, Selection
 from kojo_mes.cli import main
 from kojo_mes.kit.database import Database
 from kojo_mes.kit.keys import Keys, Signer
+from kojo_mes.kit.paper import FontMissing
 from kojo_mes.kit.settings import ApiSettings
 
 JOURNAL_KEY = "key-of-the-journal"

@@ -12,6 +12,7 @@ import pytest
 from testinfra.host import Host
 
 from tests.plant.inventory import Plant
+from tests.plant.logins import login
 
 PORT, REST = 5432, 8008
 LOGIN_ROLES = {"kojo_owner", "kojo_app", "kojo_read", "kojo_audit"}
@@ -36,13 +37,6 @@ if certificate == "with":
     context.load_cert_chain("/etc/kojo/pki/host.crt", "/etc/kojo/pki/host.key")
 body = None if method == "GET" else b"{}"
 print(urllib.request.urlopen(urllib.request.Request(url, body, method=method), context=context).read().decode())
-"""
-LOGIN_PROBE = """
-import sys, psycopg
-hosts, user, password, mode, statement = sys.argv[1:]
-with psycopg.connect(host=hosts, user=user, password=password, dbname="kojo", sslmode=mode, connect_timeout=5,
-                     sslrootcert="/etc/kojo/pki/ca.crt", target_session_attrs="read-write") as connection:
-    print(connection.execute(statement).fetchone())
 """
 
 
@@ -94,12 +88,7 @@ class Cluster:
         return dict(json.loads(self.rest(name, path)))
 
     def login(self, user: str, statement: str, password: str | None = None, mode: str = "verify-full") -> str:
-        """What a login from an app host leads to: a row, or an error."""
-        hosts = ",".join(self.plant.address(name) for name in self.names)
-        password = password or self.plant.secrets[f"postgresql_{user.removeprefix('kojo_')}_password"]
-        command = ["/opt/kojo-mes/current/bin/python", "-c", LOGIN_PROBE, hosts, user, password, mode, statement]
-        done = self.host(self.plant.groups["app"][0]).run(shlex.join(command))
-        return str(done.stdout + done.stderr)
+        return login(self.plant, self.host, user, statement, password, mode)
 
 
 @pytest.fixture(scope="module")

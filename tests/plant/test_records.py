@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-import shlex
 import uuid
 from collections.abc import Callable
 from typing import Any
 
 import httpx
+import pytest
 from testinfra.host import Host
 
 from tests.plant import people
 from tests.plant.inventory import Plant
+from tests.plant.logins import login
 from tests.wait import eventually
 
 SEALS = "/var/lib/kojo-mes/seals"
@@ -56,19 +57,14 @@ def test_the_trail_is_sealed_off_the_databases_hosts(
     eventually(sealed, any, 30)
 
 
-def test_nobody_changes_the_trail(plant: Plant, host: Callable[[str], Host]) -> None:
-    """Not even the tables' owner."""
-    database = host(plant.groups["database"][0])
-    for user, role in (("kojo_app", "app"), ("kojo_owner", "owner"), ("kojo_audit", "audit")):
-        uri = (
-            f"host={','.join(plant.address(name) for name in plant.groups['database'])} dbname=kojo user={user}"
-            " sslmode=verify-full sslrootcert=/etc/kojo/pki/ca.crt target_session_attrs=read-write"
-        )
-        password = shlex.quote(plant.secrets[f"postgresql_{role}_password"])
-        for statement in (
-            "UPDATE mes.audit_event SET reason = 'x'",
-            "DELETE FROM mes.audit_event",
-            "TRUNCATE mes.audit_event",
-        ):
-            done = database.run(f"PGPASSWORD={password} psql {shlex.quote(uri)} --command {shlex.quote(statement)}")
-            assert done.rc != 0, (user, statement, done.stdout)
+@pytest.mark.parametrize("user", ["kojo_app", "kojo_owner", "kojo_audit"])
+def test_nobody_changes_the_trail(plant: Plant, host: Callable[[str], Host], user: str) -> None:
+    """Not even the tables' owner; what refuses them is the trail, because the same login reads it."""
+    assert login(plant, host, user, "SELECT count(*) > 0 FROM mes.audit_event").strip() == "(True,)"
+    for statement in (
+        "UPDATE mes.audit_event SET reason = 'x'",
+        "DELETE FROM mes.audit_event",
+        "TRUNCATE mes.audit_event CASCADE",
+    ):
+        answer = login(plant, host, user, statement)
+        assert "psycopg.errors.InsufficientPrivilege" in answer, (user, statement, answer)

@@ -73,6 +73,26 @@ def test_a_lab_that_is_up_is_not_destroyed_to_time_the_tests(monkeypatch: pytest
         test_time.main()
 
 
+def benchmark(root: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> common.Measured:
+    """What comes of a benchmark of the service that is this program."""
+    for folder in (".venv-service/bin", "service/benchmarks"):
+        (root / folder).mkdir(parents=True)
+    (root / ".venv-service/bin/python").symlink_to(sys.executable)
+    (root / "service/benchmarks/some.py").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(common, "ROOT", root)
+    return common.service_benchmark("some")
+
+
+def test_a_benchmark_of_the_service_answers_value_and_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = benchmark(tmp_path, monkeypatch, """print("built"); print('{"samples": 3, "value": 1.5}')""")
+    assert measured == (1.5, 3)
+
+
+def test_a_benchmark_that_fails_is_no_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(common.Unmeasurable, match="some: the benchmark failed, exit code 3"):
+        benchmark(tmp_path, monkeypatch, """print('{"samples": 3, "value": 1.5}'); raise SystemExit(3)""")
+
+
 def test_make_runs_as_a_stranger_would(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "Makefile").write_text('all:\n\t@echo "$(PLANT),$$KOJO_PLANT,$$PATH,$$MORE" > said\n', encoding="utf-8")
     monkeypatch.setenv("PLANT", "elsewhere")

@@ -77,23 +77,29 @@ class Service:
             b'{"leaves":"' + leaf.hex().encode() + b'","seal":' + signed + b',"signature":"' + signature + b'"}'
         )
 
-    def archive(self, name: str, rows: bytes = b"rows of the month") -> None:
+    def archive(self, name: str, rows: bytes = b"rows of the month", *, version: int = 2) -> None:
         kind, month = name.split("-", 1)
+        files = {"file": ("rows.jsonl.gz", rows), "blocks": ("blocks.jsonl.gz", b"blocks of the month")}
+        if version == 1:
+            del files["blocks"]
         body = {
             "archive": kind,
             "created_at": "2026-02-02T00:00:00.000000Z",
-            "file": {"bytes": len(rows), "name": "rows.jsonl.gz", "sha256": hashlib.sha256(rows).hexdigest()},
             "first_id": "1",
-            "format": "kojo.archive.v1",
+            "format": f"kojo.archive.v{version}",
             "key": self.key_id,
             "last_id": "9",
             "month": f"{month}-01",
             "root": hashlib.sha256(name.encode()).hexdigest(),
             "rows": 9,
+            **{
+                what: {"bytes": len(data), "name": file, "sha256": hashlib.sha256(data).hexdigest()}
+                for what, (file, data) in files.items()
+            },
         }
         signature = self.key.sign(b"kojo.archive.v1\0" + canonical(body)).hex()
         manifest = canonical({"body": body, "signature": signature}) + b"\n"
-        self.archives[name] = {"manifest.json": manifest, "rows.jsonl.gz": rows}
+        self.archives[name] = {"manifest.json": manifest, **dict(files.values())}
         self.known.append({"name": name, "root": str(body["root"])})
 
     def answer(self, path: str, query: dict[str, str]) -> tuple[int, bytes]:
@@ -318,6 +324,7 @@ def test_without_its_key_it_gets_nothing(copy: Copy, capsys: pytest.CaptureFixtu
 
 def test_archives_are_fetched_once_from_the_host_that_has_them(copy: Copy) -> None:
     first, second = copy.services
+    second.archive("audit-2025-12", version=1)
     second.archive("audit-2026-01")
     second.archive("readings-2026-01", rows=bytes(range(256)) * 9000)
     first.known = second.known
@@ -325,7 +332,7 @@ def test_archives_are_fetched_once_from_the_host_that_has_them(copy: Copy) -> No
     for name, files in second.archives.items():
         folder = copy.folder / "archives" / name
         assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
-    assert copy.metrics()["kojo_escrow_archives"] == 2
+    assert copy.metrics()["kojo_escrow_archives"] == 3
     second.archives.clear()
     assert copy.run("archives") == 0, "what is there isn't asked for again"
     assert copy.metrics()["kojo_escrow_archives_missing"] == 0
@@ -347,6 +354,10 @@ def other_rows(service: Service) -> None:
     service.archives["audit-2026-01"]["rows.jsonl.gz"] = b"others of the month"
 
 
+def other_blocks(service: Service) -> None:
+    service.archives["audit-2026-01"]["blocks.jsonl.gz"] = b"others of the month"
+
+
 def another_months(service: Service) -> None:
     service.archive("audit-2025-12")
     service.archives["audit-2026-01"] = service.archives["audit-2025-12"]
@@ -365,7 +376,7 @@ def a_way_out(service: Service) -> None:
     service.known[0]["name"] = "../../etc/cron.d"
 
 
-@pytest.mark.parametrize("change", [other_rows, another_months, edited_manifest, a_page, a_way_out])
+@pytest.mark.parametrize("change", [other_rows, other_blocks, another_months, edited_manifest, a_page, a_way_out])
 def test_an_archive_that_is_not_what_was_signed_is_not_kept(
     copy: Copy, capsys: pytest.CaptureFixture[str], change: Any
 ) -> None:

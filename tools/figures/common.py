@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import yaml
 
@@ -76,9 +76,20 @@ def emit(
     print(json.dumps(line))
 
 
-def service_benchmark(name: str) -> None:
-    """Run a benchmark of the service, which needs no lab: its last line of output is the figure's."""
-    subprocess.run([ROOT / ".venv-service/bin/python", ROOT / f"service/benchmarks/{name}.py"], check=True, cwd=ROOT)
+class Measured(NamedTuple):
+    """What a benchmark answers."""
+
+    value: float
+    samples: int
+
+
+def service_benchmark(name: str) -> Measured:
+    """Run a benchmark of the service, which needs no lab: its last line of output is its answer."""
+    command = [ROOT / ".venv-service/bin/python", ROOT / f"service/benchmarks/{name}.py"]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise Unmeasurable(f"{name}: the benchmark failed, exit code {done.returncode}")
+    return Measured(**json.loads(done.stdout.splitlines()[-1]))
 
 
 def _run(*command: str) -> None:

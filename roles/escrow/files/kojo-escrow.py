@@ -14,6 +14,7 @@ Exit codes: 0 copy and source agree; 1 they disagree, or no source answers.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import http.client
 import json
@@ -39,7 +40,8 @@ BLOCK = 1024 * 1024
 TIMEOUT = 30.0
 FIRST_PREVIOUS = bytes(32).hex()
 SEAL_USE, ARCHIVE_USE = b"kojo.audit.seal.v1\0", b"kojo.archive.v1\0"
-ROWS, MANIFEST = "rows.jsonl.gz", "manifest.json"
+FILES = {"file": "rows.jsonl.gz", "blocks": "blocks.jsonl.gz"}  # of an archive, by what its manifest calls them
+MANIFEST = "manifest.json"
 NAME = re.compile(r"(audit|readings)-\d{4}-\d{2}")
 
 HELP = {
@@ -260,6 +262,15 @@ def name_of(body: dict[str, Any]) -> str:
     return f"{body['archive']}-{body['month'][:7]}"
 
 
+def files_of(body: dict[str, Any]) -> dict[str, tuple[int, str]]:
+    """Bytes and SHA-256 of an archive's files, by name. A version 1 has the rows alone."""
+    entries = {FILES[what]: body[what] for what in FILES if what == "file" or what in body}
+    for name, entry in entries.items():
+        if entry["name"] != name:
+            raise ValueError(f"it names a file {entry['name']!r}")
+    return {name: (entry["bytes"], entry["sha256"]) for name, entry in entries.items()}
+
+
 def listed(sources: Sources) -> Iterator[tuple[str, str]]:
     """Name and root of every archive that the service knows."""
     query: dict[str, object] = {"limit": PAGE}
@@ -301,8 +312,7 @@ def fetch(folder: Path, roots: set[str], sources: Sources, keys: Keys) -> None:
     manifest: bytes = sources.first(f"/api/v1/archives/{folder.name}/{MANIFEST}", lambda answer: answer.read())
     try:
         body, signed, signature = manifest_of(manifest)
-        key, name, root, file = body["key"], name_of(body), body["root"], body["file"]
-        wanted = file["name"], file["bytes"], file["sha256"]
+        key, name, root, wanted = body["key"], name_of(body), body["root"], files_of(body)
     except (ValueError, KeyError, TypeError) as error:
         raise Disagreement(f"{folder.name}: its manifest isn't one ({error})") from error
     keys.check(f"{folder.name}'s manifest", key, ARCHIVE_USE + signed, signature)
@@ -311,11 +321,12 @@ def fetch(folder: Path, roots: set[str], sources: Sources, keys: Keys) -> None:
     partial = folder.with_name(f".{folder.name}")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
-    written = sources.first(f"/api/v1/archives/{folder.name}/{ROWS}", lambda answer: save(answer, partial / ROWS))
-    if (ROWS, *written) != wanted:
-        raise Disagreement(f"{folder.name}: its rows are not those that its manifest was signed over")
+    for file, signed_over in wanted.items():
+        source = f"/api/v1/archives/{folder.name}/{file}"
+        if sources.first(source, functools.partial(save, path=partial / file)) != signed_over:
+            raise Disagreement(f"{folder.name}: its {file} is not the one that its manifest was signed over")
     (partial / MANIFEST).write_bytes(manifest)
-    for path in (partial / ROWS, partial / MANIFEST, partial):
+    for path in (*(partial / file for file in wanted), partial / MANIFEST, partial):
         synced(path)
     partial.rename(folder)
     synced(folder.parent)

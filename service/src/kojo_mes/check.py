@@ -10,9 +10,9 @@ import psycopg
 from fpdf import FPDF
 from redis.exceptions import RedisError
 
-from kojo_mes.audit.pages import FontMissing, use_font
 from kojo_mes.identity.oidc import Provider, trust
 from kojo_mes.kit.cache import Cache
+from kojo_mes.kit.paper import FontMissing, use_font
 from kojo_mes.kit.problems import Problem
 from kojo_mes.kit.settings import (
     DatabaseSettings,

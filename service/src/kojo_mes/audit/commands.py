@@ -16,11 +16,11 @@ from kojo_mes.audit.comparison import verify_records
 from kojo_mes.audit.export import TooMany, export
 from kojo_mes.audit.findings import Finding, Report
 from kojo_mes.audit.manifest import Body
-from kojo_mes.audit.pages import FontMissing
 from kojo_mes.audit.schemas import Selection
 from kojo_mes.audit.verify import NotVerifiable, verify
 from kojo_mes.kit.database import Database, DatabaseUnavailable
 from kojo_mes.kit.keys import KeyFault, Keys, Signer
+from kojo_mes.kit.paper import FontMissing
 from kojo_mes.kit.settings import AuditorSettings, SettingsError, load
 
 DONE, FAILED, WRONG = 0, 1, 2

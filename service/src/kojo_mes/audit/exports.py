@@ -12,7 +12,6 @@ from sqlalchemy.exc import DBAPIError
 
 from kojo_mes.audit import jobs
 from kojo_mes.audit.export import TooMany, export
-from kojo_mes.audit.pages import FontMissing
 from kojo_mes.audit.schemas import Export, ExportRequest
 from kojo_mes.kit import audit
 from kojo_mes.kit.audit import RecordRef
@@ -20,6 +19,7 @@ from kojo_mes.kit.database import Database, DatabaseUnavailable, ReadSession, Wr
 from kojo_mes.kit.ids import new_id
 from kojo_mes.kit.keys import Signer
 from kojo_mes.kit.logging import get
+from kojo_mes.kit.paper import FontMissing
 from kojo_mes.kit.problems import Problem
 from kojo_mes.kit.security import Actor
 

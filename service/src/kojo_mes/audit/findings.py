@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+LONGEST_LOOK = 100_000  # records that are read to tell what happened to the first bad one
+
 
 class Kind(StrEnum):
     EDITED = "edited"
@@ -60,3 +62,29 @@ def classify(
         return Kind.EDITED, got
     # its number may be what was edited: then nothing else is missing, and nothing too many
     return (Kind.EDITED, wanted) if len(following) == len(expected) - position - 1 else (Kind.INSERTED, got)
+
+
+def deviation(
+    path: Path,
+    number: int,
+    wanted: Sequence[object],
+    position: int,
+    got: object,
+    genuine: bool,
+    following: Sequence[object],
+    of: str = "",
+) -> Finding:
+    """The finding where `got` stands on line `number` instead of `wanted[position]`; the rest as `classify` has it."""
+    kind, which = classify(wanted, position, got, genuine, following)
+    place = f"place {position + 1}{of}"
+    detail = {
+        Kind.EDITED: f"it is not the record that was sealed at {place}",
+        Kind.INSERTED: f"it is none of the records that were sealed; it stands at {place}",
+        Kind.REMOVED: f"it is missing at {place}; {named(got)} stands there",
+        Kind.REORDERED: f"it stands at {place}, before {named(wanted[position]) if position < len(wanted) else ''}",
+    }[kind]
+    return Finding(kind, path, number, named(which), detail)
+
+
+def named(number: object) -> str:
+    return "a line that is no record" if number is None else f"record {number}"

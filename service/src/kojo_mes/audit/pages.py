@@ -8,12 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from fpdf import FPDF
-from fpdf.errors import FPDFException
-from fpdf.fonts import FontFace
-
 from kojo_mes.audit.records import Event, Seal
 from kojo_mes.kit.canonical import iso, parse
+from kojo_mes.kit.paper import Paper
 from kojo_mes.kit.tables import defused
 from kojo_mes.signatures.manifestation import manifestation
 from kojo_mes.signatures.models import SignatureRow
@@ -29,22 +26,6 @@ class Table(Protocol):
     def add(self, seal: Seal, events: Sequence[Event]) -> None: ...
 
     def close(self, signatures: Sequence[SignatureRow]) -> None: ...
-
-
-class FontMissing(Exception):
-    """KOJO_MES_PDF_FONT is not a font that this can write with."""
-
-
-def use_font(pdf: FPDF, font: Path) -> None:
-    """As "plant". FontMissing."""
-    if not font.is_file():
-        raise FontMissing(
-            f"KOJO_MES_PDF_FONT: {font} is missing; install fonts-ipafont-gothic, or name a TrueType font"
-        )
-    try:
-        pdf.add_font("plant", fname=font)
-    except (FPDFException, ValueError, KeyError, OSError) as error:
-        raise FontMissing(f"KOJO_MES_PDF_FONT: {font} is no font that a PDF can be written with: {error}") from error
 
 
 class CsvPages:
@@ -72,11 +53,8 @@ class PdfPages:
     def __init__(self, path: Path, font: Path, selection: dict[str, Any]) -> None:
         self._path = path
         self._rows: list[tuple[str, ...]] = []
-        self._pdf = _Page(orientation="landscape", format="A4")
-        use_font(self._pdf, font)
-        self._pdf.set_font("plant", size=8)
-        self._pdf.add_page()
-        self._heading("Audit trail · 監査証跡", 14)
+        self._pdf = Paper(font, "landscape")
+        self._pdf.heading("Audit trail · 監査証跡", 14)
         chosen = {name: value for name, value in selection.items() if value is not None and name != "format"}
         self._pdf.multi_cell(0, text=", ".join(f"{n} = {v}" for n, v in chosen.items()) or "all records", new_x="LEFT")
         self._pdf.ln(2)
@@ -91,9 +69,10 @@ class PdfPages:
             )
 
     def close(self, signatures: Sequence[SignatureRow]) -> None:
-        self._table(("No. (seal)", "Time (UTC)", "Who", "What", "Old → new, reason"), (18, 36, 48, 60, 115), self._rows)
+        head = ("No. (seal)", "Time (UTC)", "Who", "What", "Old → new, reason")
+        self._pdf.rows((18, 36, 48, 60, 115), self._rows, head)
         self._pdf.ln(4)
-        self._heading("Electronic signatures · 電子署名", 12)
+        self._pdf.heading("Electronic signatures · 電子署名", 12)
         if not signatures:
             self._pdf.multi_cell(0, text="none · なし", new_x="LEFT")
         else:
@@ -104,27 +83,8 @@ class PdfPages:
                 )
                 for row in signatures
             ]
-            self._table(("Record", "Name (role) · meaning · time"), (80, 197), rows)
+            self._pdf.rows((80, 197), rows, ("Record", "Name (role) · meaning · time"))
         self._pdf.output(str(self._path))
-
-    def _heading(self, text: str, size: int) -> None:
-        self._pdf.set_font_size(size)
-        self._pdf.cell(text=text, new_x="LMARGIN", new_y="NEXT")
-        self._pdf.set_font_size(8)
-
-    def _table(self, head: tuple[str, ...], widths: tuple[int, ...], rows: Sequence[tuple[str, ...]]) -> None:
-        with self._pdf.table(
-            col_widths=widths, text_align="LEFT", headings_style=FontFace(fill_color=(230, 230, 230)), line_height=4
-        ) as table:
-            table.row(head)
-            for row in rows:
-                table.row(row)
-
-
-class _Page(FPDF):
-    def footer(self) -> None:
-        self.set_y(-12)
-        self.cell(0, text=f"{self.page_no()} / {{nb}}", align="C")
 
 
 def _changes(event: Event) -> str:

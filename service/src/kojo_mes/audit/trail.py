@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from kojo_mes.audit import merkle
-from kojo_mes.audit.findings import Finding, Kind, Report, classify
+from kojo_mes.audit.findings import LONGEST_LOOK, Finding, Kind, Report, deviation, named
 from kojo_mes.audit.records import SEAL_LINE, seal_hash, split_seal_line
 from kojo_mes.kit.keys import Keys, Use
 
-LONGEST_LOOK = 100_000  # lines that are read to tell what happened to the first bad one
 SIGNING = b'{"action":"signatures:sign"'
 
 
@@ -149,7 +148,7 @@ def check_selection(
                 genuine = sha256(b"\0" + line[:-1]).digest() == leaf_of.get(got)
             if not genuine or position == len(wanted) or got != wanted[position]:
                 following = [_id(other) for other in file if not other.startswith(SEAL_LINE)]
-                raise _finding(path, number, wanted, position, got, genuine, following)
+                raise deviation(path, number, wanted, position, got, genuine, following)
             if line.startswith(SIGNING):
                 on_signing(json.loads(line))
             position += 1
@@ -166,39 +165,18 @@ def _first_bad(
 ) -> Finding:
     got = _id(line)
     if seal is None:
-        return Finding(Kind.INSERTED, path, number, _named(got), "it stands before the first seal")
+        return Finding(Kind.INSERTED, path, number, named(got), "it stands before the first seal")
     if not line.endswith(b"\n") and position < len(seal.ids):
-        return Finding(Kind.TRUNCATED, path, number, _named(seal.ids[position]), "the file ends within it")
+        return Finding(Kind.TRUNCATED, path, number, named(seal.ids[position]), "the file ends within it")
     rest = itertools.takewhile(lambda other: not other.startswith(SEAL_LINE), file)
     following = [_id(other) for other in itertools.islice(rest, LONGEST_LOOK)]
     genuine = sha256(b"\0" + line[:-1]).digest() in seal.leaves
-    return _finding(path, number, seal.ids, position, got, genuine, following, f" of seal {seal.number}")
-
-
-def _finding(
-    path: Path,
-    number: int,
-    wanted: Sequence[int],
-    position: int,
-    got: object,
-    genuine: bool,
-    following: Sequence[object],
-    of: str = "",
-) -> Finding:
-    kind, which = classify(wanted, position, got, genuine, following)
-    place = f"place {position + 1}{of}"
-    detail = {
-        Kind.EDITED: f"it is not the record that was sealed at {place}",
-        Kind.INSERTED: f"it is none of the records that were sealed; it stands at {place}",
-        Kind.REMOVED: f"it is missing at {place}; {_named(got)} stands there",
-        Kind.REORDERED: f"it stands at {place}, before {_named(wanted[position]) if position < len(wanted) else ''}",
-    }[kind]
-    return Finding(kind, path, number, _named(which), detail)
+    return deviation(path, number, seal.ids, position, got, genuine, following, f" of seal {seal.number}")
 
 
 def _missing(kind: Kind, path: Path, number: int, seal: CheckedSeal, position: int) -> Finding:
     detail = f"{len(seal.ids) - position} of the {len(seal.ids)} records of seal {seal.number} are not there"
-    return Finding(kind, path, number, _named(seal.ids[position]), detail)
+    return Finding(kind, path, number, named(seal.ids[position]), detail)
 
 
 def _continues(path: Path, number: int, last: CheckedSeal, seal: CheckedSeal) -> None:
@@ -234,7 +212,3 @@ def _id(line: bytes) -> object:
         return json.loads(line)["id"]
     except (ValueError, KeyError, TypeError):
         return None
-
-
-def _named(number: object) -> str:
-    return "a line that is no record" if number is None else f"record {number}"

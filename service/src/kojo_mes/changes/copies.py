@@ -14,6 +14,7 @@ from kojo_mes.changes.answers import change_of
 from kojo_mes.changes.authority import Standing
 from kojo_mes.changes.record import TYPE, content_of, record_digest
 from kojo_mes.changes.schemas import ChangeState, ControlledCopy, DocumentControl, Revision
+from kojo_mes.kit import paper
 from kojo_mes.kit.audit import RecordRef
 from kojo_mes.kit.clock import now
 from kojo_mes.kit.database import ReadSession
@@ -23,13 +24,17 @@ from kojo_mes.signatures import verifying
 
 RETENTION_YEARS = 7
 TEXT = "text/plain; charset=utf-8"
-CONTENT: dict[str, Any] = {"text/plain": {"schema": {"type": "string"}}}
+CONTENT: dict[str, Any] = {
+    "text/plain": {"schema": {"type": "string"}},
+    paper.MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}},
+}
 BETWEEN = "; "
 
 
 class Form(StrEnum):
     JSON = "json"
     TEXT = "text"
+    PDF = "pdf"
 
 
 Wanted = Annotated[Form, Query(alias="format")]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from kojo_mes.changes import copies, service
+from kojo_mes.changes.paper import pdf
+from kojo_mes.changes.record import TYPE
 from kojo_mes.changes.schemas import (
     Approve,
     Authorisation,
@@ -26,7 +29,8 @@ from kojo_mes.changes.schemas import (
 )
 from kojo_mes.kit.database import Database, WriteSession
 from kojo_mes.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page
-from kojo_mes.kit.problems import responses
+from kojo_mes.kit.paper import MEDIA_TYPE, FontMissing
+from kojo_mes.kit.problems import Problem, responses
 from kojo_mes.kit.security import Actor, Permission, permitted
 from kojo_mes.kit.tables import CONTENT, AsCsv, table
 from kojo_mes.kit.versions import IfMatch, etag
@@ -202,9 +206,20 @@ async def use(write: Using, change_id: ChangeId, body: Use) -> Response:
 async def copy(
     request: Request, reader: Reader, change_id: ChangeId, wanted: copies.Wanted = copies.Form.JSON
 ) -> ControlledCopy | Response:
-    """An accurate and complete copy, for machines or for people, with document control and signatures (11.10(b))."""
+    """An accurate and complete copy with document control and signatures, for machines or for people (11.10(b)).
+
+    On paper (`pdf`) in English and Japanese; 503 when the service has no font to write it with."""
     database: Database = request.app.state.database
     found = await database.read(lambda session: copies.controlled(session, reader, change_id))
     if wanted is copies.Form.TEXT:
         return Response(copies.readable(found), media_type=copies.TEXT)
+    if wanted is copies.Form.PDF:
+        try:
+            content = await asyncio.to_thread(pdf, found, request.app.state.settings.pdf_font)
+        except FontMissing as error:
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "no-font", "This service can't write on paper") from error
+        name = f"{TYPE}-{change_id}.pdf"
+        return Response(
+            content, media_type=MEDIA_TYPE, headers={"Content-Disposition": f'attachment; filename="{name}"'}
+        )
     return found

@@ -351,7 +351,7 @@ class AccountSettings(WriterSettings, IdentitySettings):
 
 
 class PaperSettings(Settings):
-    """How audit exports look on paper."""
+    """How audit exports and copies of records look on paper."""
 
     pdf_font: Path = Path("/usr/share/fonts/opentype/ipafont-gothic/ipag.ttf")
 

@@ -1,9 +1,12 @@
-"""An archived month in a folder, version 1.
+"""An archived month in a folder, version 2.
 
 rows.jsonl.gz   every row of the month in the order of its key, a line of RFC 8785 JSON each
-manifest.json   {"body": {"archive", "created_at", "file", "first_id", "format", "key", "last_id", "month", "root",
-                "rows"}, "signature"}: `root` is the Merkle tree hash (RFC 6962, 2.1) of the lines, without their ends;
-                signature = Ed25519("kojo.archive.v1" ‖ 0x00 ‖ canonical JSON of body)
+blocks.jsonl.gz what tells which row is bad, if one is: retention/blocks.py
+manifest.json   {"body": {"archive", "blocks", "created_at", "file", "first_id", "format", "key", "last_id", "month",
+                "root", "rows"}, "signature"}: `root` is the Merkle tree hash (RFC 6962, 2.1) of the lines, without
+                their ends; signature = Ed25519("kojo.archive.v1" ‖ 0x00 ‖ canonical JSON of body)
+
+Version 1 has neither blocks.jsonl.gz nor `blocks`: it is verified too, but what was altered in it has no name.
 """
 
 from __future__ import annotations
@@ -23,8 +26,10 @@ from kojo_mes.audit.findings import Finding, Kind
 from kojo_mes.audit.manifest import FileEntry, check_files, entry
 from kojo_mes.kit.canonical import canonical, iso
 from kojo_mes.kit.keys import Keys, Signer, Use
+from kojo_mes.retention import blocks
+from kojo_mes.retention.blocks import BLOCKS, Identify
 
-ROWS, MANIFEST, FORMAT = "rows.jsonl.gz", "manifest.json", "kojo.archive.v1"
+ROWS, MANIFEST, FORMAT = "rows.jsonl.gz", "manifest.json", "kojo.archive.v2"
 
 
 class Class(StrEnum):
@@ -36,10 +41,11 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     archive: Class
+    blocks: FileEntry | None = None
     created_at: str
     file: FileEntry
     first_id: str
-    format: str = Field(pattern=r"^kojo\.archive\.v1$")
+    format: str = Field(pattern=r"^kojo\.archive\.v[12]$")
     key: str
     last_id: str
     month: date
@@ -54,17 +60,20 @@ class Empty(Exception):
 class Summary:
     """Counts rows as they go by, and hashes them."""
 
-    def __init__(self, identify: Callable[[dict[str, Any]], str]) -> None:
-        self._identify, self._tree = identify, merkle.Tree()
+    def __init__(self, identify: Identify, each: Callable[[str, bytes], None] = lambda _name, _leaf: None) -> None:
+        """`each` gets every row's name and the leaf of its line."""
+        self._identify, self._each, self._tree = identify, each, merkle.Tree()
         self.rows, self.first_id, self.last_id = 0, "", ""
 
     def pass_by(self, rows: Iterable[dict[str, Any]]) -> Iterator[bytes]:
         for row in rows:
             line = canonical(row)
-            self._tree.add(merkle.leaf(line))
+            leaf = merkle.leaf(line)
+            self._tree.add(leaf)
             self.rows += 1
             self.last_id = self._identify(row)
             self.first_id = self.first_id or self.last_id
+            self._each(self.last_id, leaf)
             yield line
 
     @property
@@ -84,19 +93,20 @@ def write(
     kind: Class,
     month: date,
     rows: Iterable[dict[str, Any]],
-    identify: Callable[[dict[str, Any]], str],
+    identify: Identify,
     signer: Signer,
 ) -> Body:
     """Into a new folder. Empty when there are no rows."""
     folder.mkdir(parents=True)
-    summary = Summary(identify)
-    with gzip.GzipFile(folder / ROWS, "wb", mtime=0) as file:
+    with blocks.Writer(folder) as writer, gzip.GzipFile(folder / ROWS, "wb", mtime=0) as file:
+        summary = Summary(identify, writer.add)
         for line in summary.pass_by(rows):
             file.write(line + b"\n")
     if not summary.rows:
         raise Empty(f"{kind} has no rows of {month:%Y-%m}")
     body = Body(
         archive=kind,
+        blocks=entry(folder / BLOCKS),
         created_at=iso(datetime.now(UTC)),
         file=entry(folder / ROWS),
         first_id=summary.first_id,
@@ -126,10 +136,16 @@ def read_manifest(folder: Path, keys: Keys) -> Body:
     return body
 
 
-def verify(folder: Path, keys: Keys, identify: Callable[[dict[str, Any]], str]) -> Body:
-    """Manifest, file, count, first and last row, root. Raises Finding, OSError."""
+def verify(folder: Path, keys: Keys, identify: Identify) -> Body:
+    """Manifest, files, count, first and last row, root. Raises Finding, about a row if it can be told, and OSError."""
     body = read_manifest(folder, keys)
-    check_files(folder / MANIFEST, [body.file])
+    if body.blocks:
+        check_files(folder / MANIFEST, [body.blocks])
+    try:
+        check_files(folder / MANIFEST, [body.file])
+    except Finding as whole:
+        named = blocks.first_bad(folder, folder / ROWS, identify) if body.blocks and whole.kind is Kind.EDITED else None
+        raise named or whole from None
     summary = Summary(identify)
     for _ in summary.pass_by(lines(folder)):
         pass

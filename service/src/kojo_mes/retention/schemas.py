@@ -10,6 +10,7 @@ from fastapi import Path
 from pydantic import AwareDatetime, BaseModel, Field
 
 from kojo_mes.retention.archive import MANIFEST, ROWS, Class
+from kojo_mes.retention.blocks import BLOCKS
 
 Name = Annotated[str, Path(pattern=r"^(audit|readings)-\d{4}-(0[1-9]|1[0-2])$", examples=["audit-2026-01"])]
 
@@ -17,6 +18,7 @@ Name = Annotated[str, Path(pattern=r"^(audit|readings)-\d{4}-(0[1-9]|1[0-2])$", 
 class File(StrEnum):
     MANIFEST = MANIFEST
     ROWS = ROWS
+    BLOCKS = BLOCKS
 
 
 class ArchiveOut(BaseModel):

@@ -14,7 +14,6 @@ import psycopg
 from kojo_mes.audit.findings import Finding, Kind
 from kojo_mes.kit import console
 from kojo_mes.kit.audit import RecordRef, record_by_command
-from kojo_mes.kit.canonical import canonical
 from kojo_mes.kit.keys import Keys, Signer
 from kojo_mes.retention import archive, repository
 from kojo_mes.retention.archive import MANIFEST, ROWS, Body, Class, Summary
@@ -77,7 +76,7 @@ def restore(connection: psycopg.Connection, folder: Path, keys: Keys, table: str
         pass
     if difference := summary.differs(body):
         raise Finding(Kind.EDITED, folder / ROWS, None, f"restored {kind} of {body.month:%Y-%m}", difference)
-    repository.remember(connection, body, canonical(body).decode())
+    repository.remember(connection, body, (folder / MANIFEST).read_text())
     repository.checked(connection, body)
     _record(connection, "archives:check", kind, body.month, root=body.root, table=table)
     connection.commit()
@@ -104,7 +103,7 @@ def _write_whole(connection: psycopg.Connection, kind: Class, month: date, folde
     partial = folder.with_name(f".{folder.name}")
     shutil.rmtree(partial, ignore_errors=True)
     _write(connection, kind, month, partial, signer)
-    for path in (partial / ROWS, partial / MANIFEST, partial):
+    for path in (*partial.iterdir(), partial):
         _sync(path)
     partial.rename(folder)
     _sync(folder.parent)

@@ -8,8 +8,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from ansible import constants
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible_collections.kojo.plant.plugins.plugin_utils import journal_settings
+from ansible_collections.kojo.plant.plugins.plugin_utils.journal_file import JournalFault
 from ansible_collections.kojo.plant.plugins.plugin_utils.plant_model import check_model
 from ansible_collections.kojo.plant.plugins.plugin_utils.plant_model_files import InventoryFiles
 from ansible_collections.kojo.plant.plugins.plugin_utils.plant_model_hosts import Limits, check_host_states
@@ -21,6 +24,11 @@ ARGUMENTS = {
     "disk_free_mb": {"type": "int", "required": True},
     "memory_mb": {"type": "int", "required": True},
 }
+UNHEARD = (
+    "callbacks_enabled: the callback kojo.plant.audit is not loaded, so nothing records this run; name it there and"
+    " have collections_path (or callback_plugins) lead to it, as the ansible.cfg of Kojo's repository does; or run"
+    " without that record: -e kojo_audit=best_effort"
+)
 
 
 class ActionModule(ActionBase):
@@ -43,7 +51,15 @@ class ActionModule(ActionBase):
             *check_host_states(states, Limits(**arguments)),
         ]
         host_files = {host: hostvars[host]["inventory_file"] for host in hosts}
-        return {**result, **_report(faults, InventoryFiles(Path(variables["inventory_dir"]), host_files))}
+        files = InventoryFiles(Path(variables["inventory_dir"]), host_files)
+        lines = [f"{files.file_of(fault.key)}: {fault.key}: {fault.problem}; {fault.remedy}" for fault in faults]
+        if journal_settings.unheard():
+            unheard = f"{constants.config.get_config_value('CONFIG_FILE') or 'ansible.cfg'}: {UNHEARD}"
+            if _is_required(variables):
+                lines.insert(0, unheard)
+            else:
+                result["warnings"] = [unheard]
+        return {**result, **_report(lines)}
 
 
 def _read_page(hostvars: Any, hosts: Iterable[str]) -> tuple[dict[str, Any], dict[str, Fault]]:
@@ -58,9 +74,15 @@ def _read_page(hostvars: Any, hosts: Iterable[str]) -> tuple[dict[str, Any], dic
     return page, broken
 
 
-def _report(faults: list[Fault], files: InventoryFiles) -> dict[str, Any]:
-    if not faults:
+def _is_required(variables: dict[str, Any]) -> bool:
+    try:
+        return journal_settings.mode(variables.get("kojo_audit")) == journal_settings.REQUIRED
+    except JournalFault:
+        return True
+
+
+def _report(lines: list[str]) -> dict[str, Any]:
+    if not lines:
         return {"changed": False}
-    count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
-    lines = [f"{files.file_of(fault.key)}: {fault.key}: {fault.problem}; {fault.remedy}" for fault in faults]
+    count = "1 fault" if len(lines) == 1 else f"{len(lines)} faults"
     return {"failed": True, "msg": "\n".join([f"{count}; nothing was touched.", *lines])}

@@ -18,6 +18,7 @@ description:
   - Secrets are removed, by name, by value and by form. What C(no_log) hides is not recorded.
   - When the journal can't be written, the run doesn't begin, or ends before its next task.
   - At the end the records are sent to the plant's service, when it can be reached; a run never fails by that.
+  - A run that this plugin is not loaded for is refused by M(kojo.plant.plant_check), with which C(site.yml) begins.
   - A run belongs to the plant whose RV(ignore:plant_id) its inventory has. One without it is not recorded.
 options:
   kojo_audit:
@@ -82,6 +83,7 @@ from ansible.release import __version__ as ansible_version
 
 ADHOC = "__adhoc_playbook__"
 RUN = "KOJO_AUDIT_RUN"
+LISTENS = "KOJO_AUDIT_LISTENS"
 INTERRUPTED = "interrupted"
 OWN = "kojo.plant.audit_event"
 BEGIN = "To run all the same, and have that recorded: -e kojo_audit=best_effort"
@@ -120,6 +122,8 @@ class CallbackModule(CallbackBase):
         name = str(playbook._file_name)
         self._playbook = Path(ADHOC) if name == ADHOC else Path(name).resolve()
         self._run, self._passed_over = None, False
+        # plant_check refuses a run that nobody listens to; the process is named, because what it starts inherits this
+        os.environ[LISTENS] = str(self._process)
 
     def v2_playbook_on_vars_prompt(self, varname: str, private: bool = True, *_others: Any, **_more: Any) -> None:
         if private:

@@ -14,6 +14,8 @@ description:
   - Checks the variables whose names begin with C(plant_), the groups, and the address of every host of the inventory,
     whatever the limit of the run is. It needs no host for that.
   - Checks what M(kojo.plant.host_state) returned for the hosts of the run.
+  - Checks that the callback P(kojo.plant.audit#callback) is loaded. That it isn't is a warning alone when
+    RV(ignore:kojo_audit) is V(best_effort).
   - Fails with one line a fault, which has the file, the key, the problem and a remedy.
 options:
   states:

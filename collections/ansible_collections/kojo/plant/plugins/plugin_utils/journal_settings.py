@@ -18,6 +18,7 @@ REQUIRED, BEST_EFFORT = "required", "best_effort"
 WRITER = "ansible"
 KEY, SERVICE_KEY = "mes_journal_signing_key", "mes_journal_key"
 RUN = "KOJO_AUDIT_RUN"  # the run's id, for what it starts
+LISTENS = "KOJO_AUDIT_LISTENS"  # the process that has the callback loaded
 REMEDY = "run `make secrets PLANT=<its directory>`, which adds what is missing, or set it with ansible-vault"
 
 
@@ -93,6 +94,11 @@ def mode(given: object) -> str:
     if wanted not in (REQUIRED, BEST_EFFORT):
         raise JournalFault(f"kojo_audit is {wanted!r}", f"set it to {REQUIRED} or {BEST_EFFORT}, or leave it out")
     return wanted
+
+
+def unheard() -> bool:
+    """Whether the run of the task that asks has no audit callback. Asked in a worker, a child of the run's process."""
+    return os.environ.get(LISTENS) != str(os.getppid())
 
 
 def _service(page: Mapping[str, Any], secrets: Mapping[str, Any], authority: Path) -> Service | None:
