@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from fpdf import FPDF
 from fpdf.errors import FPDFException
-from fpdf.fonts import FontFace
+from fpdf.fonts import FontFace, TTFFont
 
 from kojo_mes.audit.records import Event, Seal
 from kojo_mes.kit.canonical import iso, parse
@@ -29,6 +29,9 @@ class Table(Protocol):
     def add(self, seal: Seal, events: Sequence[Event]) -> None: ...
 
     def close(self, signatures: Sequence[SignatureRow]) -> None: ...
+
+    def release(self) -> None:
+        """Lets go of the files that it holds open, whether it was closed or not."""
 
 
 class FontMissing(Exception):
@@ -61,6 +64,9 @@ class CsvPages:
             self._writer.writerow([defused(row[column]) for column in COLUMNS])
 
     def close(self, _signatures: Sequence[SignatureRow]) -> None:
+        self.release()
+
+    def release(self) -> None:
         self._file.close()
 
 
@@ -106,6 +112,11 @@ class PdfPages:
             ]
             self._table(("Record", "Name (role) · meaning · time"), (80, 197), rows)
         self._pdf.output(str(self._path))
+
+    def release(self) -> None:
+        for font in self._pdf.fonts.values():
+            if isinstance(font, TTFFont):  # fpdf2 reads its file until the end, and closes it only when it writes
+                font.close()
 
     def _heading(self, text: str, size: int) -> None:
         self._pdf.set_font_size(size)
