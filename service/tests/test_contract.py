@@ -5,13 +5,14 @@ The same ones at each run; `make fuzz` (tools/fuzz) makes more, and others each 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import json
 import os
 import re
 import uuid
+import zlib
 from collections.abc import Iterator
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from plausible import Known, furnish
 from schemathesis import Case
 from schemathesis.config import SchemathesisConfig
 from schemathesis.core.parameters import ParameterLocation
-from schemathesis.python.asgi import shutdown_lifespans
+from schemathesis.generation.meta import TestPhase
 from schemathesis.specs.openapi.checks import negative_data_rejection
 from starlette.types import Receive, Scope, Send
 from walk import permissions, routes
@@ -41,7 +42,8 @@ from kojo_mes.kit.settings import ApiSettings
 TRUE = {"true", "1", "on", "yes", "t", "y"}  # as pydantic reads it
 LOGOUT = "POST /api/v1/identity/me/logout"  # after it, its caller is nobody
 
-EXAMPLES, SEED = os.environ.get("KOJO_FUZZ_EXAMPLES", "3"), os.environ.get("KOJO_FUZZ_SEED")
+EXAMPLES, SEED = os.environ.get("KOJO_FUZZ_EXAMPLES", "1"), os.environ.get("KOJO_FUZZ_SEED")
+SPREAD = 1 if SEED else 8  # of the cases that walk a route's schema, one in eight: what routes share is asked of some
 CONFIG = SchemathesisConfig.from_dict(
     {
         "seed": int(SEED or 1),
@@ -71,12 +73,29 @@ def lines(_context: object, value: Any) -> bytes:
 
 
 class Present:
-    """The application of the moment: its database has a port only when the tests run."""
+    """The application of the moment: its database has a port only when the tests run. Schemathesis ends an application
+    with each test; this one goes on until `end`, as in a plant: to start it takes longer than to ask a route."""
 
     app: FastAPI
 
+    def __init__(self) -> None:
+        self._running: AsyncExitStack | None = None
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.app(scope, receive, send)
+        if scope["type"] != "lifespan":
+            return await self.app(scope, receive, send)
+        await receive()
+        if self._running is None:
+            self._loop, self._running = asyncio.get_running_loop(), AsyncExitStack()
+            await self._running.enter_async_context(self.app.router.lifespan_context(self.app))
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        return await send({"type": "lifespan.shutdown.complete"})
+
+    def end(self) -> None:
+        if self._running is not None:
+            asyncio.run_coroutine_threadsafe(self._running.aclose(), self._loop).result()
+            self._running = None
 
 
 def document() -> dict[str, Any]:
@@ -135,10 +154,19 @@ class Plant:
     admin: psycopg.Connection
     known: Known
     _callers: dict[str, Iterator[Caller]] = field(default_factory=dict)
+    _walked: dict[str, Iterator[int]] = field(default_factory=dict)
     _turn: Iterator[bool] = field(default_factory=lambda: itertools.cycle([True, True, False]))
 
     def __post_init__(self) -> None:
         self._needed = {name: permissions(route) for name, route in routes(self.app)}
+
+    def due(self, case: Case[Any]) -> bool:
+        """Each route begins at another case, the same one at each run."""
+        if case.meta is None or case.meta.phase.name is not TestPhase.COVERAGE:
+            return True
+        label = case.operation.label
+        number = next(self._walked.setdefault(label, itertools.count(zlib.crc32(label.encode()))))
+        return number % SPREAD == 0
 
     def ask(self, case: Case[Any]) -> None:
         label = case.operation.label
@@ -178,9 +206,9 @@ def settings_of_plant(
 
 @pytest.fixture(scope="module")
 def plant_at_work(settings_of_plant: ApiSettings, postgres: servers.Postgres) -> Iterator[Plant]:
-    with contextlib.ExitStack() as stack:
+    with ExitStack() as stack:
         admin = stack.enter_context(postgres.connect(settings_of_plant.database_name))
-        stack.callback(shutdown_lifespans)
+        stack.callback(schema.app.end)
         known = asyncio.run(furnish(settings_of_plant, admin))
         schema.app.app = create_app(settings_of_plant)
         yield Plant(schema.app.app, admin, known)
@@ -188,4 +216,5 @@ def plant_at_work(settings_of_plant: ApiSettings, postgres: servers.Postgres) ->
 
 @schema.parametrize()
 def test_every_answer_is_as_documented(case: Case[Any], plant_at_work: Plant) -> None:
-    plant_at_work.ask(case)
+    if plant_at_work.due(case):
+        plant_at_work.ask(case)
