@@ -10,7 +10,7 @@ export PATH := $(BIN):$(PATH)
 export KOJO_PLANT := $(abspath $(PLANT))
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help plant test clean root setup secrets wheelhouse lab lint unit plant-test figures picture docs
+.PHONY: help plant test fuzz clean root setup secrets wheelhouse lab lint unit plant-test figures picture docs
 
 help: ## what there is
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -21,6 +21,9 @@ plant: setup secrets wheelhouse lab ## the whole plant in containers on this mac
 
 test: setup ## everything that guards a change: lint, unit tests, plant tests in Molecule
 	tools/test
+
+fuzz: setup ## the API against its OpenAPI document, longer than in `make test`: ROUTES='POST.*lots' EXAMPLES=50 SEED=7
+	tools/fuzz "$(ROUTES)" "$(EXAMPLES)" "$(SEED)"
 
 clean: root ## remove every container, network, route, namespace and file that these targets made
 	tools/clean

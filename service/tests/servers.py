@@ -85,6 +85,20 @@ class Postgres:
     def connect(self, database: str = "postgres", user: str = "postgres") -> psycopg.Connection:
         return psycopg.connect(self.conninfo(database, user), autocommit=True)
 
+    def schema(self, database: str, *without: str) -> list[str]:
+        """What it is made of, as pg_dump writes it, in lines of no order; without these tables."""
+        command = [
+            str(_programs() / "pg_dump"),
+            "--schema-only",
+            "--no-comments",
+            f"--dbname={self.conninfo(database)}",
+        ]
+        excluded = [f"--exclude-table={table}" for table in without]
+        done = subprocess.run([*command, *excluded], check=True, capture_output=True, text=True)
+        # what stands last has no comma; newer ones begin and end with a key that is another each time
+        lines = (line.rstrip(",") for line in done.stdout.splitlines())
+        return sorted(line for line in lines if line and not line.startswith(("--", "\\")))
+
     @contextlib.contextmanager
     def database(self, template: str = "template1") -> Iterator[str]:
         """Of a name of its own, and gone afterwards."""

@@ -27,6 +27,7 @@ from trail import Trail, forget
 
 from kojo_mes.api import create_app
 from kojo_mes.audit import journal
+from kojo_mes.audit.export import TooMany
 from kojo_mes.audit.export import export as export_to
 from kojo_mes.audit.schemas import Format, Selection
 from kojo_mes.cli import main
@@ -248,6 +249,22 @@ async def test_paper_without_its_font_says_which_to_install(office: Office, tmp_
     who, font = {"kind": "person", "id": "p", "name": "p"}, tmp_path / "nowhere.ttf"
     with pytest.raises(FontMissing, match="install fonts-ipafont-gothic"):
         await export_to(office.trail.database, Selection(), Format.PDF, folder, office.trail.signer, who, font)
+
+
+async def test_paper_that_is_given_up_lets_its_font_go(
+    office: Office, admin: psycopg.Connection, tmp_path: Path
+) -> None:
+    await sealed(admin)
+    folder = tmp_path / "too-many"
+    folder.mkdir()
+    who, font = {"kind": "person", "id": "p", "name": "p"}, next(font for font in FONTS if font.is_file())
+    with pytest.raises(TooMany) as caught:  # its traceback keeps all of it alive
+        await export_to(office.trail.database, Selection(), Format.PDF, folder, office.trail.signer, who, font, 1)
+    assert font.resolve() not in open_files(), caught.value
+
+
+def open_files() -> set[Path]:
+    return {entry.resolve() for entry in Path("/proc/self/fd").iterdir()}
 
 
 def line(sequence: int, previous: bytes, **other: Any) -> tuple[bytes, bytes]:

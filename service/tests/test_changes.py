@@ -191,9 +191,7 @@ async def test_time_expires_a_change_at_once_and_the_sweep_stores_it(desk: Desk)
     await expire_window(desk, change)
     assert (await desk.get(f"/changes/{change['id']}")).json()["state"] == "expired"
     refused = await desk.approve(change, "devops_lead")
-    if (
-        refused.status_code == HTTPStatus.PRECONDITION_FAILED
-    ):  # the API's own sweep came first, and stored a new version
+    if refused.status_code == HTTPStatus.PRECONDITION_FAILED:  # the API's own sweep came first
         refused = await desk.approve((await desk.get(f"/changes/{change['id']}")).json(), "devops_lead")
     assert problem(refused) == (409, "illegal-transition")
     await service.sweep(desk.app.state.database)

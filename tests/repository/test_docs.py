@@ -140,6 +140,7 @@ CHECKS: dict[str, Callable[[Path, str], None]] = {
     "make help": runs,
     "make lint": makes("tools/test lint"),
     "make unit": makes("tools/test unit"),
+    "make fuzz": makes("tools/fuzz"),
     "make docs": recipe_runs,
     "make picture": recipe_runs,
     "make figures": runs,

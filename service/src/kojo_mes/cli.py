@@ -34,7 +34,8 @@ from kojo_mes.simulator.arguments import add_arguments
 
 API_PORT = 8101
 DONE, FAILED, WRONG_SETTINGS, PENDING = 0, 1, 2, 3
-EXIT_CODES = "exit codes: 0 done, 1 failed, 2 wrong settings or arguments, 3 changes are pending (migrate --check)"
+EXIT_CODES = "exit codes: 0 done, 1 failed, 2 wrong settings or arguments"
+CHECK_CODES = "exit codes: 0 all is right, 2 wrong settings or arguments, or a connection fails"
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ CHECKED: dict[str, type[Settings]] = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
+    options = command_line().parse_args(arguments)
     logging.configure(options.command)
     run: Callable[[argparse.Namespace], int] = options.run
     try:
@@ -73,27 +74,31 @@ def main(arguments: list[str] | None = None) -> int:
         return FAILED
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line() -> argparse.ArgumentParser:
+    """Every command and its own commands; each has its exit codes in its help."""
     parser = argparse.ArgumentParser(
         prog="kojo-mes",
         description="Kojo's manufacturing service. Settings are KOJO_MES_* variables; service/README.md lists them.",
-        epilog=EXIT_CODES,
+        epilog=f"{EXIT_CODES}; some commands have further ones: kojo-mes COMMAND --help",
     )
     parser.add_argument("--version", action="version", version=kojo_mes.VERSION)
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
 
-    def add(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
-        command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=EXIT_CODES)
+    def add(
+        name: str, run: Callable[[argparse.Namespace], int], text: str, codes: str = EXIT_CODES
+    ) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=codes)
         command.set_defaults(run=run)
         return command
 
     add("api", _api, f"serve the API (port {API_PORT})")
     for name, exporter in EXPORTERS.items():
         add(name, _exporter, f"{exporter.help} (port {exporter.port}, {exporter.path})")
-    command = add("migrate", _migrate, "bring schema, lines and partitions up to date")
+    pending = f"{EXIT_CODES}, 3 changes are pending (--check)"
+    command = add("migrate", _migrate, "bring schema, lines and partitions up to date", pending)
     command.add_argument("--check", action="store_true", help="change nothing; exit 3 when there is something to do")
     command.add_argument("--to", default="head", metavar="REVISION", help="a revision, head (default) or base")
-    command = add("check", _check, "check a process's settings and connections, and name all faults")
+    command = add("check", _check, "check a process's settings and connections, and name all faults", CHECK_CODES)
     command.add_argument("process", nargs="?", default="api", choices=CHECKED, help="default: api")
     add_audit_arguments(add("audit", _audit_verify, "verify or export the audit trail"), _audit_verify, _audit_export)
     add_user_arguments(add("user", _user, "keep people and their job roles"))
@@ -107,15 +112,14 @@ def _api(_options: argparse.Namespace) -> int:
 
     settings = load(ApiSettings)
     app = create_app(settings)
-    serve(app, settings, API_PORT, leave=app.state.live.leave)
-    return DONE
+    return DONE if serve(app, settings, API_PORT, leave=app.state.live.leave) else FAILED
 
 
 def _exporter(options: argparse.Namespace) -> int:
     exporter = EXPORTERS[options.command]
     settings = load(ExporterSettings)
-    serve(create_exporter(settings, exporter.collect, exporter.path), settings, exporter.port)
-    return DONE
+    app = create_exporter(settings, exporter.collect, exporter.path)
+    return DONE if serve(app, settings, exporter.port) else FAILED
 
 
 def _migrate(options: argparse.Namespace) -> int:

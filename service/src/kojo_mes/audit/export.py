@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -49,29 +50,29 @@ async def export(
     groups = _whole(database, bounds) if selection.whole else _selected(database, selection, bounds)
     if format is Format.PDF:
         most = min(most or PdfPages.MOST, PdfPages.MOST)
-    table = _table(format, folder, font, selection)
     count, ids = 0, list[int]()
     signings: dict[str, int] = {}
     last: Seal | None = None
     first: Seal | None = None
-    with (folder / TRAIL).open("wb") as file:
-        async for seal, events in groups:
-            first, last = first or seal, seal
-            count += len(events)
-            if not selection.whole:
-                ids += [event.id for event in events]
-            if most is not None and count > most:
-                raise TooMany(f"more than {most} events; narrow the selection, or ask for another format")
-            signings |= {event.record_id: event.id for event in events if event.action == signatures.ACTION}
-            file.writelines(await asyncio.to_thread(_lines, seal, events))
-            if table:
-                await asyncio.to_thread(table.add, seal, events)
-    rows = await database.read(_signatures(selection, signings), deadline=DEADLINE)
-    with (folder / SIGNATURES).open("wb") as file:
-        for row in rows:
-            file.write(canonical({"event": signings.get(row.id), "signature": attested(row)}) + b"\n")
-    if table:
-        await asyncio.to_thread(table.close, rows)
+    with _table(format, folder, font, selection) as table:
+        with (folder / TRAIL).open("wb") as file:
+            async for seal, events in groups:
+                first, last = first or seal, seal
+                count += len(events)
+                if not selection.whole:
+                    ids += [event.id for event in events]
+                if most is not None and count > most:
+                    raise TooMany(f"more than {most} events; narrow the selection, or ask for another format")
+                signings |= {event.record_id: event.id for event in events if event.action == signatures.ACTION}
+                file.writelines(await asyncio.to_thread(_lines, seal, events))
+                if table:
+                    await asyncio.to_thread(table.add, seal, events)
+        rows = await database.read(_signatures(selection, signings), deadline=DEADLINE)
+        with (folder / SIGNATURES).open("wb") as file:
+            for row in rows:
+                file.write(canonical({"event": signings.get(row.id), "signature": attested(row)}) + b"\n")
+        if table:
+            await asyncio.to_thread(table.close, rows)
     body = manifest.Body(
         complete=selection.whole,
         created_at=iso(datetime.now(UTC)),
@@ -90,12 +91,19 @@ async def export(
     return body
 
 
-def _table(format: Format, folder: Path, font: Path, selection: Selection) -> Table | None:
+@contextlib.contextmanager
+def _table(format: Format, folder: Path, font: Path, selection: Selection) -> Iterator[Table | None]:
+    """Its files are let go of even if the export fails or is cut off."""
+    table: Table | None = None
     if format is Format.CSV:
-        return CsvPages(folder / "events.csv")
-    if format is Format.PDF:
-        return PdfPages(folder / "events.pdf", font, plain(selection.model_dump(by_alias=True)))
-    return None
+        table = CsvPages(folder / "events.csv")
+    elif format is Format.PDF:
+        table = PdfPages(folder / "events.pdf", font, plain(selection.model_dump(by_alias=True)))
+    try:
+        yield table
+    finally:
+        if table:
+            table.release()
 
 
 def _entries(folder: Path) -> list[manifest.FileEntry]:

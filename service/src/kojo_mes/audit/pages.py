@@ -27,6 +27,9 @@ class Table(Protocol):
 
     def close(self, signatures: Sequence[SignatureRow]) -> None: ...
 
+    def release(self) -> None:
+        """Lets go of the files that it holds open, whether it was closed or not."""
+
 
 class CsvPages:
     """RFC 4180, UTF-8 with its mark; signatures come in signatures.jsonl."""
@@ -42,6 +45,9 @@ class CsvPages:
             self._writer.writerow([defused(row[column]) for column in COLUMNS])
 
     def close(self, _signatures: Sequence[SignatureRow]) -> None:
+        self.release()
+
+    def release(self) -> None:
         self._file.close()
 
 
@@ -85,6 +91,9 @@ class PdfPages:
             ]
             self._pdf.rows((80, 197), rows, ("Record", "Name (role) · meaning · time"))
         self._pdf.output(str(self._path))
+
+    def release(self) -> None:
+        self._pdf.release()
 
 
 def _changes(event: Event) -> str:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from fpdf import FPDF
 from fpdf.errors import FPDFException
-from fpdf.fonts import FontFace
+from fpdf.fonts import FontFace, TTFFont
 
 MEDIA_TYPE = "application/pdf"
 BODY = 8  # points
@@ -60,6 +60,12 @@ class Paper(FPDF):
         ) as table:
             for row in (head, *rows) if head else rows:
                 table.row(row)
+
+    def release(self) -> None:
+        """For a document that is given up: fpdf2 closes its fonts' files only when it writes."""
+        for font in self.fonts.values():
+            if isinstance(font, TTFFont):
+                font.close()
 
     def footer(self) -> None:
         self.set_y(-12)

@@ -89,10 +89,15 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def serve(app: ASGIApp, settings: ListenSettings, port: int, leave: Callable[[], None] | None = None) -> None:
-    """Returns after SIGTERM or SIGINT, when the running requests are answered. `leave` is called before that."""
+def serve(app: ASGIApp, settings: ListenSettings, port: int, leave: Callable[[], None] | None = None) -> bool:
+    """Returns after SIGTERM or SIGINT, when the running requests are answered. `leave` is called before that. False
+    when it never began: the application failed as it started, or the port is another's."""
     config = configuration(app, settings, port)
     # uvicorn raises the signal again after its clean end, which would kill the process instead of returning
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    Server(config, leave).run()
+    try:
+        Server(config, leave).run()
+    except SystemExit:  # uvicorn's own code for it, 3, means something else here
+        return False
+    return True

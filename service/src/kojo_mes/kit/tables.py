@@ -24,8 +24,8 @@ class Format(StrEnum):
 
 
 def _as_csv(
-    wanted: Annotated[Format | None, Query(alias="format", description="goes before Accept")] = None,
-    accept: Annotated[str, Header(max_length=1000, description="`text/csv` for a table")] = "",
+    wanted: Annotated[Format | None, Query(alias="format", description="goes before `Accept: text/csv`")] = None,
+    accept: Annotated[str, Header(include_in_schema=False)] = "",  # OpenAPI has it by the answers' media types
 ) -> bool:
     return wanted is Format.CSV or (wanted is None and MEDIA_TYPE in accept)
 

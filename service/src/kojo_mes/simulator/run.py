@@ -15,6 +15,7 @@ from http import HTTPStatus
 import httpx
 
 from kojo_mes.kit.logging import get
+from kojo_mes.kit.settings import SettingsError
 from kojo_mes.lines.plant import read_plant
 from kojo_mes.simulator.machines import SimulatedPlant
 from kojo_mes.simulator.spool import Spool
@@ -35,7 +36,11 @@ def run(options: argparse.Namespace) -> int:
     plant = SimulatedPlant(read_plant(options.plant_file), seed)
     log.info("simulation_started", seed=seed, url=options.url)
     try:
-        asyncio.run(_play(plant, options))
+        tls, api_key = _tls(options), options.key_file.read_text().strip()
+    except OSError as error:  # ssl.SSLError too
+        raise SettingsError([f"--key-file, --ca, --certificate, --key: {error}"]) from error
+    try:
+        asyncio.run(_play(plant, options, tls, api_key))
     except Refused as error:
         log.error("refused", reason=str(error))
         return 1
@@ -43,18 +48,22 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-async def _play(plant: SimulatedPlant, options: argparse.Namespace) -> None:
+def _tls(options: argparse.Namespace) -> ssl.SSLContext:
+    tls = ssl.create_default_context(cafile=options.ca)
+    tls.minimum_version = ssl.TLSVersion.TLSv1_3
+    if options.certificate:
+        tls.load_cert_chain(options.certificate, options.key)
+    return tls
+
+
+async def _play(plant: SimulatedPlant, options: argparse.Namespace, tls: ssl.SSLContext, api_key: str) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     spool = Spool(options.spool)
-    tls = ssl.create_default_context(cafile=options.ca)
-    tls.minimum_version = ssl.TLSVersion.TLSv1_3
-    if options.certificate:
-        tls.load_cert_chain(options.certificate, options.key)
     headers = {
-        "Authorization": f"Bearer {options.key_file.read_text().strip()}",
+        "Authorization": f"Bearer {api_key}",
         "Content-Type": "application/json",
     }
     async with httpx.AsyncClient(base_url=options.url, verify=tls, headers=headers, timeout=TIMEOUT) as client:
