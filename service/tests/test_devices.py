@@ -167,13 +167,14 @@ async def test_who_tunes_is_on_record_and_changes_what_they_read(press: Press, a
 
 
 async def test_what_came_of_a_devices_readings_is_counted(
-    press: Press, reading: Make, exporter_settings: ExporterSettings
+    press: Press, reading: Make, exporter_settings: ExporterSettings, admin: psycopg.Connection
 ) -> None:
     await press.tune(1, policy="flag", behind=600, reason="clock without a battery")
+    admin.execute("UPDATE mes.sensor SET high = 90 WHERE name = 'press-1.temperature'")
     first = reading(sequence=1)
     for batch in (
         (first, {**first, "sequence": 1}, reading(sequence=5)),
-        (off(reading(sequence=3), BEHIND), reading(sequence=9, quality="bad")),
+        (off(reading(sequence=3), BEHIND), reading(value=91, sequence=9, quality="bad")),
     ):
         assert (await press.send(*batch, source="boot-7")).status_code == 200
     answer = await press.client.post(
@@ -194,6 +195,7 @@ async def test_what_came_of_a_devices_readings_is_counted(
         "late": 1,
         "skewed": 1,
         "bad": 1,
+        "out_of_limits": 1,
         "sequence_missing": 5,  # 2, 4, 6, 7, 8
         "sequence_duplicates": 1,
         "out_of_order": 1,
@@ -207,6 +209,7 @@ async def test_what_came_of_a_devices_readings_is_counted(
         "late": "data_late_total",
         "skewed": "data_skewed_total",
         "bad": "data_bad_quality_total",
+        "out_of_limits": "data_out_of_limits_total",
         "sequence_missing": "sequence_missing",
         "sequence_duplicates": "sequence_duplicates_total",
         "out_of_order": "sequence_out_of_order_total",

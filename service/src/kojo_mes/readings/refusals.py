@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,13 +28,7 @@ class Numbered(NamedTuple):
 
     place: int
     reading: ReadingIn
-    skewed: bool
-
-    @property
-    def quality(self) -> Quality:
-        """Flagged: of a time that is beyond the skew that is allowed."""
-        doubted = self.skewed and self.reading.quality is Quality.GOOD
-        return Quality.UNCERTAIN if doubted else self.reading.quality
+    skewed: bool  # of a time that is beyond the skew that is allowed
 
 
 class Sensor(NamedTuple):
@@ -43,6 +38,8 @@ class Sensor(NamedTuple):
     unit: str
     value_fault: Callable[[float], str | None]
     is_foreign: bool  # to the device that sends
+    low: float  # by the plant's page, in the sensor's unit
+    high: float
 
 
 @dataclass(frozen=True)
@@ -121,7 +118,10 @@ async def checked(
         elif detail := sensor.value_fault(reading.value):
             result.impossible.append(_fault(index, "value", detail))
         else:
-            staged = repository.Staged(sensor.id, reading.time, reading.value, item.quality.value, item.skewed)
+            beyond = not sensor.low <= reading.value <= sensor.high
+            doubted = reading.quality is Quality.GOOD and (item.skewed or beyond)
+            quality = Quality.UNCERTAIN if doubted else reading.quality
+            staged = repository.Staged(sensor.id, reading.time, reading.value, quality.value, item.skewed, beyond)
             result.staged.append(staged)
     return Checked(result.staged, result.unknown, result.foreign, result.impossible, tuple(sorted(refused)))
 
@@ -132,7 +132,9 @@ async def _sensors(session: ReadSession, bound: Collection[str] | None, names: s
     for row in rows:
         measurement = Measurement(row.measurement)
         is_foreign = bound is not None and row.equipment_id not in bound
-        found[row.name] = Sensor(row.id, UNITS[measurement], VALUE_FAULTS[measurement], is_foreign)
+        low = -math.inf if row.low is None else row.low
+        high = math.inf if row.high is None else row.high
+        found[row.name] = Sensor(row.id, UNITS[measurement], VALUE_FAULTS[measurement], is_foreign, low, high)
     return found
 
 

@@ -23,9 +23,9 @@ from kojo_mes.readings.schemas import (
     LatestReading,
     Page,
     PartialReceipt,
-    ReadingOut,
     Receipt,
     SourceOut,
+    StoredReading,
     Unreadable,
 )
 
@@ -52,7 +52,7 @@ async def take_in(write: Write, batch: Batch, *, partial: bool) -> Response:
                 raise checked.problem()
             await checked.leave_on_record(session, write.actor)
         await _keep_sequence(session, write.actor, batch)
-        accepted = await repository.store(session, write.actor.id, checked.staged, LATE) if checked.staged else 0
+        accepted = await repository.store(session, write.actor, checked.staged, LATE) if checked.staged else 0
         received, duplicates = len(batch.readings), len(checked.staged) - accepted
         receipt = Receipt(received=received, accepted=accepted, duplicates=duplicates)
         if partial:
@@ -112,7 +112,7 @@ async def page(
 
     async def work(session: ReadSession) -> Page:
         rows = await repository.page(session, sensor, start, end, after, limit + 1)
-        items = [ReadingOut.model_validate(row) for row in rows[:limit]]
+        items = [StoredReading.model_validate(row) for row in rows[:limit]]
         return Page(items=items, next=items[-1].time if len(rows) > limit else None)
 
     return await database.read(work)
