@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,7 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from conftest import client_of, fields, key
+from conftest import KEYS, client_of, fields, key, send, stored
 from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
@@ -98,6 +99,40 @@ async def test_a_device_says_nothing_of_another_line(
         "SELECT actor_name, record_type, record_id FROM mes.audit_event WHERE action = 'denied'"
     ).fetchall()
     assert denied == [("press-1-plc", "line", "line-2")]
+
+
+MINE = ("press-1.temperature", 61.5)
+
+
+@pytest.mark.parametrize(
+    ("scope", "foreign", "line_2"),
+    [
+        ({"lines": ["line-1"]}, [2], 403),
+        ({"equipment": ["press-1"]}, [1, 2], 403),
+        ({"sensors": ["press-1.temperature"]}, [1, 2], 403),
+        ({"equipment": ["press-1"], "lines": ["line-2"]}, [1], 200),
+        ({}, [], 200),
+    ],
+)
+async def test_a_key_of_the_settings_speaks_for_what_it_is_bound_to(
+    variables: dict[str, str],
+    reading: Make,
+    admin: psycopg.Connection,
+    scope: dict[str, list[str]],
+    foreign: list[int],
+    line_2: int,
+) -> None:
+    bound = {"KOJO_MES_API_KEYS": json.dumps(KEYS | {"device": KEYS["device"] | scope})}
+    async with client_of(create_app(ApiSettings(**fields(variables | bound)))) as client:
+        assert (await send(client, reading(*MINE))).status_code == 200
+        batch = (reading(*MINE), reading("robot-1.status", 1), reading("packer-1.status", 1))
+        answer = await send(client, *batch)
+        assert [fault["index"] for fault in answer.json().get("errors", [])] == foreign
+        assert answer.status_code == (403 if foreign else 200)
+        state = {"time": NOW.isoformat(), "state": "running", "product": "carton-10"}
+        answer = await client.post("/api/v1/lines/line-2/states", json=state, headers=key())
+        assert answer.status_code // 100 == line_2 // 100, answer.text
+    assert stored(admin) == (1 if foreign else 4)
 
 
 async def test_a_clock_that_is_off_is_refused_by_default(

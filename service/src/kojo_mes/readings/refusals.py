@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from typing import NamedTuple
 
+from kojo_mes.identity.scopes import Scope
 from kojo_mes.kit import audit
 from kojo_mes.kit.audit import RecordRef
 from kojo_mes.kit.database import ReadSession, WriteSession
@@ -97,11 +98,9 @@ def readable(
     return good, faults
 
 
-async def checked(
-    session: ReadSession, actor: Actor, bound: Collection[str] | None, readings: Sequence[Numbered]
-) -> Checked:
-    """By sensor, equipment that the actor is bound to, unit and value."""
-    known = await _sensors(session, bound, {item.reading.sensor for item in readings})
+async def checked(session: ReadSession, actor: Actor, scope: Scope | None, readings: Sequence[Numbered]) -> Checked:
+    """By sensor, what the actor speaks for, unit and value."""
+    known = await _sensors(session, scope, {item.reading.sensor for item in readings})
     result = Checked([], [], [], [], ())
     refused: set[str] = set()
     for item in readings:
@@ -126,12 +125,12 @@ async def checked(
     return Checked(result.staged, result.unknown, result.foreign, result.impossible, tuple(sorted(refused)))
 
 
-async def _sensors(session: ReadSession, bound: Collection[str] | None, names: set[str]) -> dict[str, Sensor]:
+async def _sensors(session: ReadSession, scope: Scope | None, names: set[str]) -> dict[str, Sensor]:
     rows = await repository.sensors(session, names)
     found = {}
     for row in rows:
         measurement = Measurement(row.measurement)
-        is_foreign = bound is not None and row.equipment_id not in bound
+        is_foreign = scope is not None and not scope.has_sensor(row.name, row.equipment_id, row.line_id)
         low = -math.inf if row.low is None else row.low
         high = math.inf if row.high is None else row.high
         found[row.name] = Sensor(row.id, UNITS[measurement], VALUE_FAULTS[measurement], is_foreign, low, high)

@@ -19,7 +19,8 @@ from kojo_mes.readings.sequences import Ledger
 MONTHS_AHEAD = 3
 
 SENSORS = text("""
-    SELECT sensor.id, sensor.name, sensor.measurement, sensor.equipment_id, sensor.low, sensor.high
+    SELECT sensor.id, sensor.name, sensor.measurement, sensor.equipment_id, equipment.line_id,
+           sensor.low, sensor.high
     FROM mes.sensor
     JOIN mes.equipment ON equipment.id = sensor.equipment_id AND equipment.retired_at IS NULL
     JOIN mes.line ON line.id = equipment.line_id AND line.retired_at IS NULL

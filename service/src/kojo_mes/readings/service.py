@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from fastapi import Response
 
-from kojo_mes.identity.service import device_of
+from kojo_mes.identity.service import device_of, scope_of
 from kojo_mes.kit import idempotency, pages
 from kojo_mes.kit.cache import Cache
 from kojo_mes.kit.database import Database, ReadSession, WriteSession
@@ -45,8 +45,8 @@ async def take_in(write: Write, batch: Batch, *, partial: bool) -> Response:
         readable, unreadable = refusals.readable(batch.readings, clock, datetime.now(UTC))
         if unreadable and not partial:
             raise invalid(unreadable)
-        bound = None if device is None else device.equipment
-        checked = await refusals.checked(session, write.actor, bound, readable)
+        scope = scope_of(session, write.actor, device)
+        checked = await refusals.checked(session, write.actor, scope, readable)
         if checked.faults:
             if not partial:
                 raise checked.problem()
