@@ -8,6 +8,7 @@ from typing import Any
 import published
 import pytest
 from laboratory import BORE, SEAL, Laboratory, laboratory
+from test_tables import rows
 
 __all__ = ["laboratory"]
 
@@ -55,6 +56,8 @@ async def test_piston_rings_through_the_api(laboratory: Laboratory) -> None:
     assert last["range_limits"]["upper"] == pytest.approx(published.PISTON_RANGE_UPPER, abs=5e-6)
     assert last["value"] == pytest.approx(74.0102)
 
+    table = rows(await laboratory.get(f"/quality/charts/{chart}", format="csv"))
+    assert [row["check"] for row in table] == [point["check"] for point in data["points"]]
     found = (await laboratory.get(f"/quality/charts/{chart}/capability", to=whole(checks)["to"])).json()
     assert (found["checks"], found["values"], found["judged"], found["signals"]) == (25, 125, False, 0)
     assert (found["capability"]["spread"], found["capability"]["centred"]) == pytest.approx(

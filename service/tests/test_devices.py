@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,7 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from conftest import client_of, fields, key
+from conftest import KEYS, client_of, fields, key, send, stored
 from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
@@ -100,6 +101,40 @@ async def test_a_device_says_nothing_of_another_line(
     assert denied == [("press-1-plc", "line", "line-2")]
 
 
+MINE = ("press-1.temperature", 61.5)
+
+
+@pytest.mark.parametrize(
+    ("scope", "foreign", "line_2"),
+    [
+        ({"lines": ["line-1"]}, [2], 403),
+        ({"equipment": ["press-1"]}, [1, 2], 403),
+        ({"sensors": ["press-1.temperature"]}, [1, 2], 403),
+        ({"equipment": ["press-1"], "lines": ["line-2"]}, [1], 200),
+        ({}, [], 200),
+    ],
+)
+async def test_a_key_of_the_settings_speaks_for_what_it_is_bound_to(
+    variables: dict[str, str],
+    reading: Make,
+    admin: psycopg.Connection,
+    scope: dict[str, list[str]],
+    foreign: list[int],
+    line_2: int,
+) -> None:
+    bound = {"KOJO_MES_API_KEYS": json.dumps(KEYS | {"device": KEYS["device"] | scope})}
+    async with client_of(create_app(ApiSettings(**fields(variables | bound)))) as client:
+        assert (await send(client, reading(*MINE))).status_code == 200
+        batch = (reading(*MINE), reading("robot-1.status", 1), reading("packer-1.status", 1))
+        answer = await send(client, *batch)
+        assert [fault["index"] for fault in answer.json().get("errors", [])] == foreign
+        assert answer.status_code == (403 if foreign else 200)
+        state = {"time": NOW.isoformat(), "state": "running", "product": "carton-10"}
+        answer = await client.post("/api/v1/lines/line-2/states", json=state, headers=key())
+        assert answer.status_code // 100 == line_2 // 100, answer.text
+    assert stored(admin) == (1 if foreign else 4)
+
+
 async def test_a_clock_that_is_off_is_refused_by_default(
     press: Press, reading: Make, admin: psycopg.Connection
 ) -> None:
@@ -167,13 +202,14 @@ async def test_who_tunes_is_on_record_and_changes_what_they_read(press: Press, a
 
 
 async def test_what_came_of_a_devices_readings_is_counted(
-    press: Press, reading: Make, exporter_settings: ExporterSettings
+    press: Press, reading: Make, exporter_settings: ExporterSettings, admin: psycopg.Connection
 ) -> None:
     await press.tune(1, policy="flag", behind=600, reason="clock without a battery")
+    admin.execute("UPDATE mes.sensor SET high = 90 WHERE name = 'press-1.temperature'")
     first = reading(sequence=1)
     for batch in (
         (first, {**first, "sequence": 1}, reading(sequence=5)),
-        (off(reading(sequence=3), BEHIND), reading(sequence=9, quality="bad")),
+        (off(reading(sequence=3), BEHIND), reading(value=91, sequence=9, quality="bad")),
     ):
         assert (await press.send(*batch, source="boot-7")).status_code == 200
     answer = await press.client.post(
@@ -194,6 +230,7 @@ async def test_what_came_of_a_devices_readings_is_counted(
         "late": 1,
         "skewed": 1,
         "bad": 1,
+        "out_of_limits": 1,
         "sequence_missing": 5,  # 2, 4, 6, 7, 8
         "sequence_duplicates": 1,
         "out_of_order": 1,
@@ -207,6 +244,7 @@ async def test_what_came_of_a_devices_readings_is_counted(
         "late": "data_late_total",
         "skewed": "data_skewed_total",
         "bad": "data_bad_quality_total",
+        "out_of_limits": "data_out_of_limits_total",
         "sequence_missing": "sequence_missing",
         "sequence_duplicates": "sequence_duplicates_total",
         "out_of_order": "sequence_out_of_order_total",

@@ -49,9 +49,9 @@ def month(
         (EVENTS,),
     )
     admin.execute(
-        "INSERT INTO mes.reading (sensor_id, time, value, quality, received_at)"
+        "INSERT INTO mes.reading (sensor_id, time, value, quality, received_at, sender_id, batch_id)"
         " SELECT (SELECT min(id) FROM mes.sensor), '2019-01-05'::timestamptz + n * interval '1 s', n / 3.0::float8,"
-        " 'good', '2019-01-06' FROM generate_series(1, %s) AS n",
+        " 'good', '2019-01-06', 1, n / 10 FROM generate_series(1, %s) AS n",
         (READINGS,),
     )
     admin.execute("SELECT mes.hold_months()")
@@ -95,6 +95,16 @@ def test_a_month_is_archived_verified_restored_and_only_then_let_go(
     assert command("detach", kind, MONTH) == 0, capsys.readouterr().err
     assert f"detached: mes.{partition}" in capsys.readouterr().out
     admin.execute(f"DROP TABLE mes.{partition}".encode())
+
+
+@pytest.mark.parametrize("kind", ["audit", "readings"])
+def test_an_archive_from_before_a_migration_added_a_column_is_still_restored(
+    month: Path, admin: psycopg.Connection, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    assert command("make", kind, MONTH, month / kind) == 0, capsys.readouterr().err
+    parent = {"audit": "audit_event", "readings": "reading"}[kind]
+    admin.execute(f"ALTER TABLE mes.{parent} ADD added_later integer".encode())
+    assert command("restore", month / kind, *key(month)) == 0, capsys.readouterr().err
 
 
 @pytest.mark.parametrize("user", ["kojo_owner", "postgres"])

@@ -14,6 +14,7 @@ from floor import LINE, Floor, floor, iso
 from hypothesis import given
 from hypothesis import strategies as st
 from test_exporters import scrape
+from test_tables import rows
 
 from kojo_mes.kit.ids import new_id
 from kojo_mes.kit.settings import ExporterSettings
@@ -159,6 +160,11 @@ async def test_a_downsampled_series_is_the_means_of_its_buckets(client: httpx.As
     assert (await client.get("/api/v1/series/downsampled", params=query | {"sensor": "x.y"})).status_code == 404
 
 
+async def as_table(floor: Floor, path: str, **query: str) -> list[dict[str, str]]:
+    headers = floor.operator.headers(floor.app)
+    return rows(await floor.client.get(f"/api/v1{path}", params=query | {"format": "csv"}, headers=headers))
+
+
 async def test_completeness_is_the_share_of_minutes_with_a_reading(floor: Floor, reading: Make) -> None:
     start = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=2)
     times = {"starts_at": iso(start), "ends_at": iso(start + timedelta(hours=1))}
@@ -177,6 +183,9 @@ async def test_completeness_is_the_share_of_minutes_with_a_reading(floor: Floor,
     assert shares["press-1.status"] == (0, 0)
     assert len(shares) == 12
     assert found["completeness"] == pytest.approx(0.75 / 12)
+    table = await as_table(floor, f"/series/completeness/{shift['id']}")
+    assert {row["sensor"]: row["minutes"] for row in table}["press-1.temperature"] == "45"
+    assert len(table) == 12
     await floor.refused(404, floor.operator, "GET", f"/series/completeness/{new_id()}")
 
 
@@ -199,6 +208,8 @@ async def test_energy_of_a_good_unit(floor: Floor, reading: Make) -> None:
     found = await floor.get("/series/energy", line=LINE, **period)
     # 120 readings tell of the hour since 06:00:00, and 180 of the one since 05:59:50
     assert (found["kwh"], found["good"], found["kwh_per_good_unit"]) == (120 * 0.5 + 180 * 0.25, 200, 105 / 200)
+    (row,) = await as_table(floor, "/series/energy", line=LINE, **period)
+    assert row == {name: str(value) for name, value in found.items()}
     cut = floor.during("06:00", "06:30")
     problem = await floor.refused(409, floor.operator, "GET", "/series/energy", line=LINE, **cut)
     assert [error["field"] for error in problem["errors"]] == ["production_count"]

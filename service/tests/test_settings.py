@@ -22,6 +22,10 @@ STRONG = "t5Gf0pQm2XzR8kLw"
 FONT = str(next(font for font in FONTS if font.is_file()))
 
 
+def keys(name: str = "device", **scope: list[str]) -> str:
+    return json.dumps(KEYS | {name: KEYS[name] | scope})
+
+
 @pytest.fixture
 def production(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
     """An environment that is right; tests break it."""
@@ -33,7 +37,7 @@ def production(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.Monkey
         monkeypatch.setenv(f"KOJO_MES_{name}", STRONG)
     monkeypatch.setenv("KOJO_MES_DATABASE_HOSTS", "10.0.0.1:5432,db2:5433")
     monkeypatch.setenv("KOJO_MES_REDIS_SENTINELS", "10.0.0.1:26379")
-    monkeypatch.setenv("KOJO_MES_API_KEYS", json.dumps(KEYS))
+    monkeypatch.setenv("KOJO_MES_API_KEYS", keys(lines=["line-1"]))
     monkeypatch.setenv("KOJO_MES_TOKEN_SECRET", STRONG)
     monkeypatch.setenv("KOJO_MES_SEAL_KEY_FILE", str(seal_key(tmp_path)))
     monkeypatch.setenv("KOJO_MES_SEAL_DIRECTORY", str(tmp_path))
@@ -118,6 +122,37 @@ def test_outside_development_the_audit_trail_is_sealed_and_kept(production: pyte
     assert "is not a directory" in found["KOJO_MES_ARCHIVE_DIRECTORY"]
     production.setenv("KOJO_MES_JOURNAL_KEYS", '{"control1": "12"}')
     assert "KOJO_MES_JOURNAL_KEYS → control1" in faults()
+
+
+UNBOUND = "give lines, equipment or sensors that the key speaks for"
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        (keys(), f"device: {UNBOUND}"),
+        (keys(lines=[], equipment=[], sensors=[]), f"device: {UNBOUND}"),
+        (keys(equipment=["press-1"]), None),
+        (keys(sensors=["press-1.temperature"]), None),
+        (keys("operator", lines=["line-1"]), "operator: only keys of the role device"),
+    ],
+)
+def test_a_devices_key_is_bound_where_there_is_a_plant(
+    production: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], given: str, fault: str | None
+) -> None:
+    production.setenv("KOJO_MES_API_KEYS", given)
+    if fault is None:
+        load(ApiSettings)
+        return
+    assert fault in faults()["KOJO_MES_API_KEYS"]
+    assert main(["check"]) == 2
+    assert f"KOJO_MES_API_KEYS: {fault}" in capsys.readouterr().err
+
+
+def test_a_developer_need_not_bind_a_key(production: pytest.MonkeyPatch) -> None:
+    production.setenv("KOJO_MES_ENVIRONMENT", "development")
+    production.setenv("KOJO_MES_API_KEYS", keys())
+    assert not load(ApiSettings).api_keys["device"].is_bound
 
 
 def test_the_readme_lists_every_variable() -> None:

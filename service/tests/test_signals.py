@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,10 +12,14 @@ import pytest
 import servers
 from conftest import DEVICE_KEY, key
 from floor import Floor, floor, iso
+from prometheus_client import REGISTRY
+from test_exporters import scrape
 
 from kojo_mes.kit.database import Database
+from kojo_mes.kit.settings import ExporterSettings
+from kojo_mes.signals import service
 from kojo_mes.signals.counters import bucket_of
-from kojo_mes.signals.service import derive_due
+from kojo_mes.signals.service import derive_due, keep
 
 __all__ = ["floor"]
 Json = dict[str, Any]
@@ -356,3 +361,30 @@ async def test_the_database_keeps_what_was_counted(
         service.execute("DELETE FROM mes.production_count WHERE source = 'signals'")
     kept = floor.admin.execute("SELECT good FROM mes.production_count_superseded ORDER BY from_time").fetchall()
     assert kept == [(150,), (25,)]
+
+
+async def test_how_long_readings_wait_to_be_derived_is_measured(
+    machines: Machines, exporter_settings: ExporterSettings
+) -> None:
+    name = "production_signals_lag_seconds"
+    await machines.send(machines.readings(0, 2))
+    waiting = (await scrape(exporter_settings, "line-monitor"))[name, (PACKER,)]
+    assert 0 < waiting < 120, "since they came, not since they were measured two hours ago"
+    machines.floor.admin.execute("UPDATE mes.signal_change SET came_at = came_at - interval '10 minutes'")
+    samples = await scrape(exporter_settings, "line-monitor")
+    assert 600 < samples[name, (PACKER,)] < 720
+    assert samples[name, ("line-1",)] == 0
+    await machines.derive()
+    assert (await scrape(exporter_settings, "line-monitor"))[name, (PACKER,)] == 0
+
+
+async def test_a_failure_to_derive_is_counted_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fails(_database: Database) -> None:
+        raise RuntimeError("no")
+
+    monkeypatch.setattr(service, "derive_due", fails)
+    monkeypatch.setattr(service, "INTERVAL", 0.001)
+    before = REGISTRY.get_sample_value("production_signals_failures_total") or 0
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(keep(None), 0.2)  # type: ignore[arg-type]
+    assert (REGISTRY.get_sample_value("production_signals_failures_total") or 0) >= before + 2

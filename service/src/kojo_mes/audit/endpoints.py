@@ -24,9 +24,11 @@ from kojo_mes.kit.fields import Time
 from kojo_mes.kit.pages import DEFAULT_LIMIT, Limit, Page, cursor_of
 from kojo_mes.kit.problems import Fault, Problem, invalid, responses
 from kojo_mes.kit.security import Permission, permitted
+from kojo_mes.kit.table_routes import TableRoute
 from kojo_mes.kit.writes import Write, writing
 
 router = APIRouter(
+    route_class=TableRoute,
     prefix="/api/v1/audit",
     tags=["audit"],
     responses=responses(

@@ -14,11 +14,13 @@ from kojo_mes.kit.database import Database
 from kojo_mes.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page
 from kojo_mes.kit.problems import responses
 from kojo_mes.kit.security import Actor, Permission, permitted
+from kojo_mes.kit.table_routes import TableRoute
 from kojo_mes.kit.versions import IfMatch, etag
 from kojo_mes.kit.writes import Write, writing
 from kojo_mes.nonconformance.schemas import RecordId
 
 router = APIRouter(
+    route_class=TableRoute,
     prefix="/api/v1/corrective-actions",
     tags=["corrective-actions"],
     responses=responses(

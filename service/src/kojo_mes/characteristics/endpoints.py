@@ -22,10 +22,12 @@ from kojo_mes.kit.database import Database, WriteSession
 from kojo_mes.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, cursor_of
 from kojo_mes.kit.problems import responses
 from kojo_mes.kit.security import Actor, Permission, permitted
+from kojo_mes.kit.table_routes import TableRoute
 from kojo_mes.kit.versions import IfMatch, etag
 from kojo_mes.kit.writes import Write, writing
 
 router = APIRouter(
+    route_class=TableRoute,
     prefix="/api/v1/characteristics",
     tags=["characteristics"],
     responses=responses(

@@ -41,11 +41,13 @@ from kojo_mes.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page
 from kojo_mes.kit.problems import Problem, responses
 from kojo_mes.kit.security import Actor, Permission, authenticated, permitted
 from kojo_mes.kit.settings import Environment
+from kojo_mes.kit.table_routes import TableRoute
 from kojo_mes.kit.throttle import by_address
 from kojo_mes.kit.versions import IfMatch, etag
 from kojo_mes.kit.writes import Write, writing, writing_own
 
 router = APIRouter(
+    route_class=TableRoute,
     prefix="/api/v1/identity",
     tags=["identity"],
     responses=responses(

@@ -8,6 +8,7 @@ from typing import Any
 from kojo_mes.identity import attempts, passwords, policy, repository
 from kojo_mes.identity.matrix import QUALIFIED
 from kojo_mes.identity.roles import JobRole
+from kojo_mes.identity.scopes import Scope
 from kojo_mes.kit.audit import RecordRef
 from kojo_mes.kit.database import Database, ReadSession, WriteSession
 from kojo_mes.kit.security import Actor
@@ -60,10 +61,12 @@ async def verify_password(session: WriteSession, person_id: str, password: str) 
     raise PasswordAttempt(person_id, password)
 
 
-async def equipment_of(session: ReadSession, actor: Actor) -> frozenset[str] | None:
-    """What a device speaks for; None for the keys of the settings, which are bound to nothing."""
-    device = await device_of(session, actor)
-    return frozenset(device.equipment) if device else None
+def scope_of(session: ReadSession, actor: Actor, device: Any | None) -> Scope | None:
+    """What a machine speaks for; None: for everything. `device`: as `device_of` has it of the actor."""
+    if device is not None:
+        return Scope(equipment=frozenset(device.equipment))
+    key = session.info["settings"].api_keys.get(actor.id)
+    return Scope.of_key(key) if key else None
 
 
 async def device_of(session: ReadSession, actor: Actor) -> Any | None:

@@ -62,6 +62,13 @@ class ApiKey(BaseModel):
 
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     role: Role
+    lines: frozenset[str] = frozenset()  # that a device's key speaks for: all of a line,
+    equipment: frozenset[str] = frozenset()  # all of a piece of equipment,
+    sensors: frozenset[str] = frozenset()  # or a sensor, by its name
+
+    @property
+    def is_bound(self) -> bool:
+        return bool(self.lines or self.equipment or self.sensors)
 
 
 JournalKey = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]  # an Ed25519 public key's 32 bytes
@@ -107,6 +114,19 @@ def _strong(value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
     if len(secret) < SHORTEST_SECRET or len(set(secret)) < SHORTEST_SECRET // 2:
         raise ValueError(f"is missing or weak; give at least {SHORTEST_SECRET} random characters")
     return value
+
+
+def _bound(keys: dict[str, ApiKey], info: ValidationInfo) -> dict[str, ApiKey]:
+    """One stolen key must not speak for the whole plant."""
+    senders = {name for name, key in keys.items() if key.role is Role.DEVICE}
+    if idle := sorted(name for name, key in keys.items() if key.is_bound and name not in senders):
+        raise ValueError(f"{', '.join(idle)}: only keys of the role device have lines, equipment or sensors")
+    loose = sorted(name for name in senders if not keys[name].is_bound)
+    if loose and info.data.get("environment") is not Environment.DEVELOPMENT:
+        raise ValueError(
+            f"{', '.join(loose)}: give lines, equipment or sensors that the key speaks for, or register a device"
+        )
+    return keys
 
 
 def _readable(value: Path | None, info: ValidationInfo) -> Path | None:
@@ -412,7 +432,7 @@ class ApiSettings(
     LateEntrySettings,
     RateSettings,
 ):
-    api_keys: Annotated[Json[dict[str, ApiKey]], NoDecode]
+    api_keys: Annotated[Json[dict[str, ApiKey]], NoDecode, AfterValidator(_bound)]
     token_secret: Secret = None
     silence_limit: PositiveFloat = 60.0
     live_streams: PositiveInt = 200

@@ -13,6 +13,7 @@ from kojo_mes.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, cursor_of
 from kojo_mes.kit.periods import Period
 from kojo_mes.kit.problems import responses
 from kojo_mes.kit.security import Permission, permitted
+from kojo_mes.kit.table_routes import TableRoute
 from kojo_mes.kit.tables import CONTENT, AsCsv, table
 from kojo_mes.kit.writes import Write, writing
 from kojo_mes.line_states import service
@@ -30,6 +31,7 @@ from kojo_mes.line_states.schemas import (
 from kojo_mes.lines.plant import Id
 
 router = APIRouter(
+    route_class=TableRoute,
     prefix="/api/v1",
     tags=["line-states"],
     responses=responses(

@@ -8,6 +8,7 @@ from prometheus_client.core import GaugeMetricFamily
 from kojo_mes.kit.database import ReadSession
 from kojo_mes.lines import service
 from kojo_mes.shifts import repository as shifts_repository
+from kojo_mes.signals import repository as signals_repository
 
 
 async def collect(session: ReadSession) -> list[Metric]:
@@ -47,4 +48,11 @@ async def collect(session: ReadSession) -> list[Metric]:
             temperature.add_metric(labels, item.temperature)
         if item.health is not None:
             health.add_metric(labels, item.health)
-    return [status, scheduled, efficiency, temperature, limit, health]
+    lag = GaugeMetricFamily(
+        "production_signals_lag_seconds",
+        "Since the oldest reading came of which states and counts are not derived; 0: none waits",
+        labels=["line"],
+    )
+    for line_id, seconds in (await signals_repository.lag(session)).items():
+        lag.add_metric([line_id], seconds)
+    return [status, scheduled, efficiency, temperature, limit, health, lag]

@@ -9,11 +9,13 @@ from fastapi import APIRouter, Depends, Request
 from kojo_mes.kit.database import Database, ReadSession
 from kojo_mes.kit.problems import responses
 from kojo_mes.kit.security import Permission, permitted
+from kojo_mes.kit.table_routes import TableRoute
 from kojo_mes.lines import service
 from kojo_mes.lines.plant import Id
 from kojo_mes.lines.schemas import EquipmentHealth, Hierarchy, Lines
 
 router = APIRouter(
+    route_class=TableRoute,
     prefix="/api/v1",
     tags=["lines"],
     dependencies=[Depends(permitted(Permission.LINES_READ))],

@@ -76,3 +76,5 @@ class Sensor(Base):
     name: Mapped[str] = mapped_column(unique=True)
     equipment_id: Mapped[str] = mapped_column(ForeignKey(Equipment.id))
     measurement: Mapped[str]
+    low: Mapped[float | None]  # in its unit; a value beyond is uncertain
+    high: Mapped[float | None]

@@ -10,7 +10,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    PositiveFloat,
+    ValidationError,
+    model_validator,
+)
 
 
 class Measurement(StrEnum):
@@ -102,6 +111,19 @@ class WorkCellPage(_Page):
     name: Names
 
 
+class LimitsPage(_Page):
+    """Between which a sensor's values are to be trusted, in its unit; one side may be open."""
+
+    low: FiniteFloat | None = None
+    high: FiniteFloat | None = None
+
+    @model_validator(mode="after")
+    def _low_is_lower(self) -> Self:
+        if self.low is not None and self.high is not None and self.low >= self.high:
+            raise ValueError(f"low ({self.low:g}) is to be below high ({self.high:g})")
+        return self
+
+
 class EquipmentPage(_Page):
     id: Id
     name: Names
@@ -110,6 +132,13 @@ class EquipmentPage(_Page):
     work_cell: Id | None = None  # one of the line's
     energy_meter: bool = False
     counter_limit: Annotated[int, Field(gt=0, lt=HIGHEST_TOTAL)] | None = None  # of counters that are totals
+    limits: dict[Measurement, LimitsPage] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _limits_are_of_sensors(self) -> Self:
+        if lost := sorted(self.limits.keys() - set(self.measurements())):
+            raise ValueError(f"limits of what {self.id} doesn't measure: {', '.join(lost)}")
+        return self
 
     def measurements(self) -> list[Measurement]:
         """That it has a sensor for."""

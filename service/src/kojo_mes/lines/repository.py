@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from kojo_mes.kit.database import ReadSession, WriteSession
 from kojo_mes.lines.models import Area, Equipment, Line, Sensor, Site, WorkCell
-from kojo_mes.lines.plant import Change, Plant
+from kojo_mes.lines.plant import Change, LimitsPage, Plant
 
 Level = Area | Line | WorkCell | Equipment
 
@@ -172,7 +172,7 @@ def synchronise(connection: Connection, plant: Plant) -> list[Change]:
         for line in plant.lines
         for row in _placed(
             {
-                **item.model_dump(exclude={"work_cell", "energy_meter"}),
+                **item.model_dump(exclude={"work_cell", "energy_meter", "limits"}),
                 "work_cell_id": item.work_cell,
                 "line_id": line.id,
             }
@@ -180,7 +180,12 @@ def synchronise(connection: Connection, plant: Plant) -> list[Change]:
         )
     ]
     sensors = [
-        {"name": f"{item.id}.{measurement}", "equipment_id": item.id, "measurement": measurement.value}
+        {
+            "name": f"{item.id}.{measurement}",
+            "equipment_id": item.id,
+            "measurement": measurement.value,
+            **item.limits.get(measurement, LimitsPage()).model_dump(),
+        }
         for _, item in plant.equipment()
         for measurement in item.measurements()
     ]
@@ -194,7 +199,7 @@ def synchronise(connection: Connection, plant: Plant) -> list[Change]:
         *_upsert(connection, Site, site, key="only_one"),
         *(change for model, rows in hierarchy for change in _retire(connection, model, rows)),
         *(change for model, rows in hierarchy for row in rows for change in _upsert(connection, model, row)),
-        *(change for row in sensors for change in _add_sensor(connection, row)),
+        *(change for row in sensors for change in _put_sensor(connection, row)),
     ]
 
 
@@ -225,9 +230,17 @@ def _upsert(connection: Connection, model: type[Level | Site], row: dict[str, An
     return [Change(model.__tablename__, row["id"], old, row)]
 
 
-def _add_sensor(connection: Connection, row: dict[str, str]) -> list[Change]:
-    statement = insert(Sensor).values(row).on_conflict_do_nothing().returning(Sensor.id)
-    return [
-        Change(Sensor.__tablename__, str(number), None, {"id": number, **row})
-        for number in connection.scalars(statement)
-    ]
+def _put_sensor(connection: Connection, row: dict[str, Any]) -> list[Change]:
+    """Of a sensor that is there only the limits can change: its name has the rest in it."""
+    kind = Sensor.__tablename__
+    present = connection.execute(
+        select(Sensor.id, Sensor.low, Sensor.high).where(Sensor.name == row["name"])
+    ).one_or_none()
+    if present is None:
+        number = connection.scalars(insert(Sensor).values(row).returning(Sensor.id)).one()
+        return [Change(kind, str(number), None, {"id": number, **row})]
+    old, new = {"low": present.low, "high": present.high}, {"low": row["low"], "high": row["high"]}
+    if old == new:
+        return []
+    connection.execute(update(Sensor).where(Sensor.id == present.id).values(new))
+    return [Change(kind, str(present.id), old, new)]

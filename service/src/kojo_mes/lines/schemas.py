@@ -14,6 +14,12 @@ class _FromRow(BaseModel):
 class SensorOut(_FromRow):
     name: str = Field(examples=["press-1.temperature"])
     measurement: Measurement
+    low: float | None = Field(
+        default=None, examples=[5.0], description="in its unit; a reading below is kept as uncertain"
+    )
+    high: float | None = Field(
+        default=None, examples=[95.0], description="in its unit; a reading above is kept as uncertain"
+    )
 
     @computed_field(description="of its readings", examples=["°C"])  # type: ignore[prop-decorator]
     @property

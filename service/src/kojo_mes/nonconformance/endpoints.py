@@ -12,6 +12,7 @@ from kojo_mes.kit.fields import MaterialId
 from kojo_mes.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page
 from kojo_mes.kit.problems import responses
 from kojo_mes.kit.security import Actor, Permission, permitted
+from kojo_mes.kit.table_routes import TableRoute
 from kojo_mes.kit.versions import IfMatch, etag
 from kojo_mes.kit.writes import Write, writing
 from kojo_mes.nonconformance import holds as holding
@@ -34,8 +35,8 @@ from kojo_mes.nonconformance.states import NonconformanceState
 COMMON = responses(
     HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE
 )
-router = APIRouter(prefix="/api/v1/nonconformances", tags=["nonconformances"], responses=COMMON)
-holds_router = APIRouter(prefix="/api/v1/holds", tags=["holds"], responses=COMMON)
+router = APIRouter(route_class=TableRoute, prefix="/api/v1/nonconformances", tags=["nonconformances"], responses=COMMON)
+holds_router = APIRouter(route_class=TableRoute, prefix="/api/v1/holds", tags=["holds"], responses=COMMON)
 Reader = Annotated[Actor, Depends(permitted(Permission.QUALITY_READ))]
 Reporter = Annotated[Write, Depends(writing(Permission.NONCONFORMANCES_REPORT))]
 Reviewer = Annotated[Write, Depends(writing(Permission.NONCONFORMANCES_REVIEW))]

@@ -12,6 +12,7 @@ from kojo_mes.kit.fields import MaterialId
 from kojo_mes.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page
 from kojo_mes.kit.problems import responses
 from kojo_mes.kit.security import Actor, Permission, permitted
+from kojo_mes.kit.table_routes import TableRoute
 from kojo_mes.kit.versions import IfMatch, etag
 from kojo_mes.kit.writes import Write, writing
 from kojo_mes.orders import service
@@ -19,6 +20,7 @@ from kojo_mes.orders.schemas import DispatchIn, ExecutionIn, LineId, OrderBalanc
 from kojo_mes.orders.states import OrderState
 
 router = APIRouter(
+    route_class=TableRoute,
     prefix="/api/v1/orders",
     tags=["orders"],
     responses=responses(

@@ -13,6 +13,7 @@ from kojo_mes.kit.fields import MaterialId
 from kojo_mes.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, cursor_of
 from kojo_mes.kit.problems import responses
 from kojo_mes.kit.security import Permission, permitted
+from kojo_mes.kit.table_routes import TableRoute
 from kojo_mes.kit.versions import IfMatch
 from kojo_mes.kit.writes import Write, writing
 from kojo_mes.lines.plant import Id
@@ -26,6 +27,7 @@ from kojo_mes.products.schemas import (
 )
 
 router = APIRouter(
+    route_class=TableRoute,
     prefix="/api/v1",
     tags=["products"],
     responses=responses(

@@ -14,7 +14,8 @@ from kojo_mes.kit.fields import MaterialId, Time
 from kojo_mes.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page
 from kojo_mes.kit.problems import responses
 from kojo_mes.kit.security import Actor, Permission, permitted
-from kojo_mes.kit.tables import CONTENT, AsCsv, table
+from kojo_mes.kit.table_routes import TableRoute
+from kojo_mes.kit.tables import CONTENT, AsCsv, columns_of, table
 from kojo_mes.kit.writes import Write, writing
 from kojo_mes.nonconformance.schemas import LineId, RecordId
 from kojo_mes.quality import charting, service
@@ -31,10 +32,12 @@ from kojo_mes.quality.schemas import (
     CheckReceipt,
     LimitsIn,
     LimitsOut,
+    PlottedPoint,
     Rules,
 )
 
 router = APIRouter(
+    route_class=TableRoute,
     prefix="/api/v1/quality",
     tags=["quality"],
     responses=responses(
@@ -84,10 +87,8 @@ async def checks(
     page = await database.read(lambda session: service.page(session, wanted, affected_by, after, limit))
     if not as_csv:
         return page
-    answer = table("checks", list(CheckOut.model_fields), page.items)
-    if page.next is not None:
-        answer.headers["Link"] = f'<{request.url.include_query_params(cursor=page.next)}>; rel="next"'
-    return answer
+    following = request.url.include_query_params(cursor=page.next) if page.next is not None else None
+    return table("checks", list(CheckOut.model_fields), page.items, following)
 
 
 @router.get("/checks/{check}", responses=MISSING)
@@ -118,13 +119,20 @@ async def charts(
     return await database.read(lambda session: charting.page(session, line, after, limit))
 
 
-@router.get("/charts/{chart}", responses=MISSING)
+@router.get("/charts/{chart}", response_model=ChartData, responses={**MISSING, HTTPStatus.OK: {"content": CONTENT}})
 async def chart(
-    request: Request, _reader: Reader, chart: Chart, start: From = None, end: To = None, limit: Limit = DEFAULT_LIMIT
-) -> ChartData:
-    """The last points of a time with limits and signals, for drawing."""
+    request: Request,
+    _reader: Reader,
+    as_csv: AsCsv,
+    chart: Chart,
+    start: From = None,
+    end: To = None,
+    limit: Limit = DEFAULT_LIMIT,
+) -> ChartData | Response:
+    """The last points of a time with limits and signals, for drawing; as CSV, the points."""
     database: Database = request.app.state.database
-    return await database.read(lambda session: charting.data(session, chart, start, end, limit))
+    answer = await database.read(lambda session: charting.data(session, chart, start, end, limit))
+    return table("points", columns_of(PlottedPoint), answer.points) if as_csv else answer
 
 
 @router.post("/charts/{chart}/limits", status_code=HTTPStatus.CREATED, response_model=LimitsOut, responses=MISSING)

@@ -17,6 +17,9 @@ async def collect(session: ReadSession) -> list[Metric]:
         "duplicates": CounterMetricFamily("iot_sensor_data_duplicates", "Of them, already known", labels=["line"]),
         "late": CounterMetricFamily("iot_sensor_data_late", "Of them, a minute old or more", labels=["line"]),
         "bad": CounterMetricFamily("iot_sensor_data_bad_quality", "Of them, of bad quality", labels=["line"]),
+        "out_of_limits": CounterMetricFamily(
+            "iot_sensor_data_out_of_limits", "Of them, beyond their sensor's limits", labels=["line"]
+        ),
     }
     age = GaugeMetricFamily(
         "iot_last_reading_age_seconds", "Since the line's last reading came; absent before the first", labels=["line"]
@@ -49,6 +52,9 @@ async def _of_devices(session: ReadSession) -> list[Metric]:
             "iot_device_data_skewed", "Of them, beyond what is allowed of the device's clock", labels=["device"]
         ),
         "bad": CounterMetricFamily("iot_device_data_bad_quality", "Of them, of bad quality", labels=["device"]),
+        "out_of_limits": CounterMetricFamily(
+            "iot_device_data_out_of_limits", "Of them, beyond their sensor's limits", labels=["device"]
+        ),
         "sequence_missing": GaugeMetricFamily(
             "iot_device_sequence_missing", "A device's sequence numbers that were skipped", labels=["device"]
         ),

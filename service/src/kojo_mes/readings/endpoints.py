@@ -13,12 +13,25 @@ from kojo_mes.kit.database import Database
 from kojo_mes.kit.fields import Time
 from kojo_mes.kit.problems import responses
 from kojo_mes.kit.security import Permission, permitted
+from kojo_mes.kit.table_routes import TableRoute
+from kojo_mes.kit.tables import CONTENT, AsCsv, columns_of, table
 from kojo_mes.kit.writes import Write, writing
 from kojo_mes.lines.plant import Id
 from kojo_mes.readings import service
-from kojo_mes.readings.schemas import Batch, DeviceCounts, Latest, Page, PartialReceipt, Receipt, SensorName, SourceOut
+from kojo_mes.readings.schemas import (
+    Batch,
+    DeviceCounts,
+    Latest,
+    Page,
+    PartialReceipt,
+    Receipt,
+    SensorName,
+    SourceOut,
+    StoredReading,
+)
 
 router = APIRouter(
+    route_class=TableRoute,
     prefix="/api/v1/readings",
     tags=["readings"],
     responses=responses(HTTPStatus.UNAUTHORIZED, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE),
@@ -73,14 +86,19 @@ async def latest(
     return answer
 
 
-@router.get("", dependencies=[READER])
+@router.get("", dependencies=[READER], response_model=Page, responses={HTTPStatus.OK: {"content": CONTENT}})
 async def readings(
     request: Request,
+    as_csv: AsCsv,
     sensor: Annotated[SensorName, Query(examples=["press-1.temperature"])],
     start: Annotated[Time, Query(alias="from", examples=["2026-01-05T08:00:00+09:00"])],
     end: Annotated[Time, Query(alias="to", examples=["2026-01-05T20:00:00+09:00"])],
     after: Annotated[Time | None, Query(description="`next` of the page before")] = None,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
-) -> Page:
-    """A sensor's readings in the order of time, a page at a time."""
-    return await service.page(request.app.state.database, sensor, start, end, after, limit)
+) -> Page | Response:
+    """A sensor's readings in the order of time, a page at a time; as CSV, the next page is in the header `Link`."""
+    page = await service.page(request.app.state.database, sensor, start, end, after, limit)
+    if not as_csv:
+        return page
+    following = request.url.include_query_params(after=page.next.isoformat()) if page.next is not None else None
+    return table("readings", columns_of(StoredReading), page.items, following)

@@ -21,3 +21,16 @@ class Reading(Base):
     value: Mapped[float]
     quality: Mapped[str]
     received_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    sender_id: Mapped[int | None]  # the last two: of readings since migration 0023
+    batch_id: Mapped[int | None]
+
+
+class Sender(Base):
+    """Who sent readings: a device, or a key of the settings."""
+
+    __tablename__ = "reading_sender"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    actor_id: Mapped[str]
+    name: Mapped[str]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from typing import NamedTuple
 
+from kojo_mes.identity.scopes import Scope
 from kojo_mes.kit import audit
 from kojo_mes.kit.audit import RecordRef
 from kojo_mes.kit.database import ReadSession, WriteSession
@@ -27,13 +29,7 @@ class Numbered(NamedTuple):
 
     place: int
     reading: ReadingIn
-    skewed: bool
-
-    @property
-    def quality(self) -> Quality:
-        """Flagged: of a time that is beyond the skew that is allowed."""
-        doubted = self.skewed and self.reading.quality is Quality.GOOD
-        return Quality.UNCERTAIN if doubted else self.reading.quality
+    skewed: bool  # of a time that is beyond the skew that is allowed
 
 
 class Sensor(NamedTuple):
@@ -43,6 +39,8 @@ class Sensor(NamedTuple):
     unit: str
     value_fault: Callable[[float], str | None]
     is_foreign: bool  # to the device that sends
+    low: float  # by the plant's page, in the sensor's unit
+    high: float
 
 
 @dataclass(frozen=True)
@@ -100,11 +98,9 @@ def readable(
     return good, faults
 
 
-async def checked(
-    session: ReadSession, actor: Actor, bound: Collection[str] | None, readings: Sequence[Numbered]
-) -> Checked:
-    """By sensor, equipment that the actor is bound to, unit and value."""
-    known = await _sensors(session, bound, {item.reading.sensor for item in readings})
+async def checked(session: ReadSession, actor: Actor, scope: Scope | None, readings: Sequence[Numbered]) -> Checked:
+    """By sensor, what the actor speaks for, unit and value."""
+    known = await _sensors(session, scope, {item.reading.sensor for item in readings})
     result = Checked([], [], [], [], ())
     refused: set[str] = set()
     for item in readings:
@@ -121,18 +117,23 @@ async def checked(
         elif detail := sensor.value_fault(reading.value):
             result.impossible.append(_fault(index, "value", detail))
         else:
-            staged = repository.Staged(sensor.id, reading.time, reading.value, item.quality.value, item.skewed)
+            beyond = not sensor.low <= reading.value <= sensor.high
+            doubted = reading.quality is Quality.GOOD and (item.skewed or beyond)
+            quality = Quality.UNCERTAIN if doubted else reading.quality
+            staged = repository.Staged(sensor.id, reading.time, reading.value, quality.value, item.skewed, beyond)
             result.staged.append(staged)
     return Checked(result.staged, result.unknown, result.foreign, result.impossible, tuple(sorted(refused)))
 
 
-async def _sensors(session: ReadSession, bound: Collection[str] | None, names: set[str]) -> dict[str, Sensor]:
+async def _sensors(session: ReadSession, scope: Scope | None, names: set[str]) -> dict[str, Sensor]:
     rows = await repository.sensors(session, names)
     found = {}
     for row in rows:
         measurement = Measurement(row.measurement)
-        is_foreign = bound is not None and row.equipment_id not in bound
-        found[row.name] = Sensor(row.id, UNITS[measurement], VALUE_FAULTS[measurement], is_foreign)
+        is_foreign = scope is not None and not scope.has_sensor(row.name, row.equipment_id, row.line_id)
+        low = -math.inf if row.low is None else row.low
+        high = math.inf if row.high is None else row.high
+        found[row.name] = Sensor(row.id, UNITS[measurement], VALUE_FAULTS[measurement], is_foreign, low, high)
     return found
 
 

@@ -12,13 +12,15 @@ from sqlalchemy import Connection, Row, select, text
 
 from kojo_mes.kit.database import ReadSession, WriteSession
 from kojo_mes.kit.metrics import STATEMENT_DURATION
-from kojo_mes.readings.models import Reading
+from kojo_mes.kit.security import Actor
+from kojo_mes.readings.models import Reading, Sender
 from kojo_mes.readings.sequences import Ledger
 
 MONTHS_AHEAD = 3
 
 SENSORS = text("""
-    SELECT sensor.id, sensor.name, sensor.measurement, sensor.equipment_id
+    SELECT sensor.id, sensor.name, sensor.measurement, sensor.equipment_id, equipment.line_id,
+           sensor.low, sensor.high
     FROM mes.sensor
     JOIN mes.equipment ON equipment.id = sensor.equipment_id AND equipment.retired_at IS NULL
     JOIN mes.line ON line.id = equipment.line_id AND line.retired_at IS NULL
@@ -29,17 +31,20 @@ SENSORS = text("""
 STAGE = text("""
     CREATE TEMPORARY TABLE IF NOT EXISTS reading_stage (
         sensor_id integer NOT NULL, time timestamptz NOT NULL, value double precision NOT NULL,
-        quality varchar(9) NOT NULL, skewed boolean NOT NULL
+        quality varchar(9) NOT NULL, skewed boolean NOT NULL, out_of_limits boolean NOT NULL
     ) ON COMMIT DELETE ROWS
 """)
-COPY = "COPY reading_stage (sensor_id, time, value, quality, skewed) FROM STDIN (FORMAT BINARY)"
+COPY = "COPY reading_stage (sensor_id, time, value, quality, skewed, out_of_limits) FROM STDIN (FORMAT BINARY)"
 
 # Totals are added in the order of their keys: two batches can't lock each other out. What a line's states and counts
 # are derived from leaves word of its time (signals/service.py).
 STORE = text("""
-    WITH stored AS (
-        INSERT INTO mes.reading (sensor_id, time, value, quality, received_at)
-        SELECT sensor_id, time, value, quality, now() FROM reading_stage ORDER BY sensor_id, time
+    WITH origin AS MATERIALIZED (
+        SELECT mes.sender_of(:kind, :device, :name) AS sender_id, nextval('mes.reading_batch') AS batch_id
+    ), stored AS (
+        INSERT INTO mes.reading (sensor_id, time, value, quality, received_at, sender_id, batch_id)
+        SELECT sensor_id, time, value, quality, now(), sender_id, batch_id
+        FROM reading_stage, origin ORDER BY sensor_id, time
         ON CONFLICT (sensor_id, time) DO NOTHING
         RETURNING sensor_id, time, value, quality
     ), accepted AS (
@@ -53,15 +58,15 @@ STORE = text("""
                     JOIN mes.equipment ON equipment.id = sensor.equipment_id
         GROUP BY equipment.line_id
     ), received AS (
-        SELECT equipment.line_id, count(*) AS received
+        SELECT equipment.line_id, count(*) AS received, count(*) FILTER (WHERE out_of_limits) AS out_of_limits
         FROM reading_stage JOIN mes.sensor ON sensor.id = reading_stage.sensor_id
                            JOIN mes.equipment ON equipment.id = sensor.equipment_id
         GROUP BY equipment.line_id
     ), counted AS (
-        INSERT INTO mes.line_total AS total (line_id, slot, received, duplicates, late, bad,
-                                             quality_passed, quality_failed, last_received_at)
+        INSERT INTO mes.line_total AS total (line_id, slot, received, duplicates, late, bad, quality_passed,
+                                             quality_failed, out_of_limits, last_received_at)
         SELECT line_id, pg_backend_pid() % 16, received, received - coalesce(accepted, 0), coalesce(late, 0),
-               coalesce(bad, 0), coalesce(passed, 0), coalesce(failed, 0), now()
+               coalesce(bad, 0), coalesce(passed, 0), coalesce(failed, 0), received.out_of_limits, now()
         FROM received LEFT JOIN accepted USING (line_id)
         ORDER BY line_id
         ON CONFLICT (line_id, slot) DO UPDATE SET
@@ -71,14 +76,17 @@ STORE = text("""
             bad = total.bad + excluded.bad,
             quality_passed = total.quality_passed + excluded.quality_passed,
             quality_failed = total.quality_failed + excluded.quality_failed,
+            out_of_limits = total.out_of_limits + excluded.out_of_limits,
             last_received_at = excluded.last_received_at
         RETURNING total.late
     ), by_device AS (
         INSERT INTO mes.device_total AS total (device_id, slot, received, duplicates, late, skewed, bad,
-                                               last_received_at)
+                                               out_of_limits, last_received_at)
         SELECT :device, pg_backend_pid() % 16, came.received, came.received - coalesce(new.accepted, 0),
-               coalesce(new.late, 0), came.skewed, coalesce(new.bad, 0), now()
-        FROM (SELECT count(*) AS received, count(*) FILTER (WHERE skewed) AS skewed FROM reading_stage) AS came,
+               coalesce(new.late, 0), came.skewed, coalesce(new.bad, 0), came.out_of_limits, now()
+        FROM (SELECT count(*) AS received, count(*) FILTER (WHERE skewed) AS skewed,
+                     count(*) FILTER (WHERE out_of_limits) AS out_of_limits
+              FROM reading_stage) AS came,
              (SELECT sum(accepted) AS accepted, sum(late) AS late, sum(bad) AS bad FROM accepted) AS new,
              (SELECT count(*) FROM counted) AS after_the_lines
         ON CONFLICT (device_id, slot) DO UPDATE SET
@@ -87,6 +95,7 @@ STORE = text("""
             late = total.late + excluded.late,
             skewed = total.skewed + excluded.skewed,
             bad = total.bad + excluded.bad,
+            out_of_limits = total.out_of_limits + excluded.out_of_limits,
             last_received_at = excluded.last_received_at
     ), word AS (
         INSERT INTO mes.signal_change (line_id, from_time, to_time)
@@ -102,12 +111,12 @@ STORE = text("""
 
 LATEST = text("""
     SELECT sensor.name AS sensor, equipment.line_id AS line, equipment.id AS equipment, sensor.measurement,
-           latest.time, latest.value, latest.quality
+           latest.time, latest.value, latest.quality, latest.received_at
     FROM mes.sensor
     JOIN mes.equipment ON equipment.id = sensor.equipment_id AND equipment.retired_at IS NULL
     JOIN mes.line ON line.id = equipment.line_id AND line.retired_at IS NULL
     CROSS JOIN LATERAL (
-        SELECT time, value, quality FROM mes.reading WHERE sensor_id = sensor.id ORDER BY time DESC LIMIT 1
+        SELECT time, value, quality, received_at FROM mes.reading WHERE sensor_id = sensor.id ORDER BY time DESC LIMIT 1
     ) AS latest
     ORDER BY line.position, equipment.position, sensor.id
 """)
@@ -115,6 +124,7 @@ LATEST = text("""
 TOTALS = text("""
     SELECT line.id AS line, coalesce(sum(received), 0) AS received, coalesce(sum(duplicates), 0) AS duplicates,
            coalesce(sum(late), 0) AS late, coalesce(sum(bad), 0) AS bad,
+           coalesce(sum(out_of_limits), 0) AS out_of_limits,
            extract(epoch FROM now() - max(last_received_at)) AS age
     FROM mes.line LEFT JOIN mes.line_total ON line_total.line_id = line.id
     WHERE line.retired_at IS NULL
@@ -146,12 +156,14 @@ SOURCES = text("""
 BY_DEVICE = text("""
     SELECT device_id AS id, coalesce(device.name, 'key ' || device_id) AS name, coalesce(received, 0) AS received,
            coalesce(duplicates, 0) AS duplicates, coalesce(late, 0) AS late, coalesce(skewed, 0) AS skewed,
-           coalesce(bad, 0) AS bad, coalesce(sequence_missing, 0) AS sequence_missing,
+           coalesce(bad, 0) AS bad, coalesce(out_of_limits, 0) AS out_of_limits,
+           coalesce(sequence_missing, 0) AS sequence_missing,
            coalesce(sequence_duplicates, 0) AS sequence_duplicates, coalesce(out_of_order, 0) AS out_of_order,
            last_received_at
     FROM (
         SELECT device_id, sum(received) AS received, sum(duplicates) AS duplicates, sum(late) AS late,
-               sum(skewed) AS skewed, sum(bad) AS bad, max(last_received_at) AS last_received_at
+               sum(skewed) AS skewed, sum(bad) AS bad, sum(out_of_limits) AS out_of_limits,
+               max(last_received_at) AS last_received_at
         FROM mes.device_total GROUP BY device_id
     ) AS total
     LEFT JOIN (
@@ -178,24 +190,26 @@ class Staged(NamedTuple):
     value: float
     quality: str
     skewed: bool
+    out_of_limits: bool
 
 
-async def sensors(session: ReadSession, names: Iterable[str]) -> Sequence[Row[tuple[int, str, str, str]]]:
+async def sensors(session: ReadSession, names: Iterable[str]) -> Sequence[Row[Any]]:
     return (await session.execute(SENSORS, {"names": sorted(set(names))})).all()
 
 
-async def store(session: WriteSession, device: str, readings: Iterable[Staged], late: timedelta) -> int:
-    """How many were new. `device`: who sent them."""
+async def store(session: WriteSession, sender: Actor, readings: Iterable[Staged], late: timedelta) -> int:
+    """How many were new."""
     await session.execute(STAGE)
     raw = await (await session.connection()).get_raw_connection()
     driver = raw.driver_connection
     assert isinstance(driver, AsyncConnection)
     with STATEMENT_DURATION.labels("copy").time():
         async with driver.cursor() as cursor, cursor.copy(COPY) as copy:
-            copy.set_types(["int4", "timestamptz", "float8", "text", "bool"])
+            copy.set_types(["int4", "timestamptz", "float8", "text", "bool", "bool"])
             for reading in readings:
                 await copy.write_row(reading)
-    return int((await session.execute(STORE, {"late": late, "device": device})).scalar_one())
+    values = {"late": late, "kind": sender.kind, "device": sender.id, "name": sender.name}
+    return int((await session.execute(STORE, values)).scalar_one())
 
 
 async def ledger(session: WriteSession, actor_id: str, source: str) -> Ledger:
@@ -243,11 +257,20 @@ async def latest(session: ReadSession) -> Sequence[Row[tuple[object]]]:
 
 async def page(
     session: ReadSession, sensor: str, start: datetime, end: datetime, after: datetime | None, limit: int
-) -> Sequence[Row[tuple[datetime, float, str]]]:
+) -> Sequence[Row[Any]]:
     """In the order of time, from `start` up to before `end`, beginning after `after`."""
     known = await sensors(session, [sensor])
     query = (
-        select(Reading.time, Reading.value, Reading.quality)
+        select(
+            Reading.time,
+            Reading.value,
+            Reading.quality,
+            Reading.received_at,
+            Sender.actor_id.label("sender"),
+            Sender.name.label("sender_name"),
+            Reading.batch_id.label("batch"),
+        )
+        .outerjoin(Sender, Sender.id == Reading.sender_id)
         .where(Reading.sensor_id.in_([row.id for row in known]), Reading.time >= start, Reading.time < end)
         .order_by(Reading.time)
         .limit(limit)

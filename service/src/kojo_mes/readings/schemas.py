@@ -137,6 +137,7 @@ class DeviceCounts(BaseModel):
         description="beyond what is allowed of the device's clock, and taken as uncertain", examples=[0]
     )
     bad: int = Field(description="of bad quality", examples=[0])
+    out_of_limits: int = Field(description="beyond the limits that the plant's page has of their sensor", examples=[0])
     sequence_missing: int = Field(description="sequence numbers that were skipped, and are not here yet", examples=[3])
     sequence_duplicates: int = Field(description="sequence numbers that had come before", examples=[0])
     out_of_order: int = Field(description="sequence numbers that came after a higher one", examples=[2])
@@ -146,9 +147,18 @@ class DeviceCounts(BaseModel):
 class ReadingOut(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
-    time: AwareDatetime
+    time: AwareDatetime = Field(description="of the measurement, by its source")
+    received_at: AwareDatetime = Field(description="by the server")
     value: float = Field(examples=[61.5])
     quality: Quality
+
+
+class StoredReading(ReadingOut):
+    """Null of a reading from before this was kept: who sent it, and with which others."""
+
+    sender: str | None = Field(examples=["0190a6f2-5d1c-7cc1-a7f0-3b1f5a9c2d10"])
+    sender_name: str | None = Field(examples=["press-1-plc"])
+    batch: int | None = Field(description="the same of all readings that came together", examples=[4711])
 
 
 class LatestReading(ReadingOut):
@@ -163,7 +173,7 @@ class Latest(BaseModel):
 
 
 class Page(BaseModel):
-    items: list[ReadingOut]
+    items: list[StoredReading]
     next: AwareDatetime | None = Field(
         default=None, description="there is more: ask again with `after` set to this, and all else the same"
     )

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from fastapi import Response
 
-from kojo_mes.identity.service import device_of
+from kojo_mes.identity.service import device_of, scope_of
 from kojo_mes.kit import idempotency, pages
 from kojo_mes.kit.cache import Cache
 from kojo_mes.kit.database import Database, ReadSession, WriteSession
@@ -23,9 +23,9 @@ from kojo_mes.readings.schemas import (
     LatestReading,
     Page,
     PartialReceipt,
-    ReadingOut,
     Receipt,
     SourceOut,
+    StoredReading,
     Unreadable,
 )
 
@@ -45,14 +45,14 @@ async def take_in(write: Write, batch: Batch, *, partial: bool) -> Response:
         readable, unreadable = refusals.readable(batch.readings, clock, datetime.now(UTC))
         if unreadable and not partial:
             raise invalid(unreadable)
-        bound = None if device is None else device.equipment
-        checked = await refusals.checked(session, write.actor, bound, readable)
+        scope = scope_of(session, write.actor, device)
+        checked = await refusals.checked(session, write.actor, scope, readable)
         if checked.faults:
             if not partial:
                 raise checked.problem()
             await checked.leave_on_record(session, write.actor)
         await _keep_sequence(session, write.actor, batch)
-        accepted = await repository.store(session, write.actor.id, checked.staged, LATE) if checked.staged else 0
+        accepted = await repository.store(session, write.actor, checked.staged, LATE) if checked.staged else 0
         received, duplicates = len(batch.readings), len(checked.staged) - accepted
         receipt = Receipt(received=received, accepted=accepted, duplicates=duplicates)
         if partial:
@@ -112,7 +112,7 @@ async def page(
 
     async def work(session: ReadSession) -> Page:
         rows = await repository.page(session, sensor, start, end, after, limit + 1)
-        items = [ReadingOut.model_validate(row) for row in rows[:limit]]
+        items = [StoredReading.model_validate(row) for row in rows[:limit]]
         return Page(items=items, next=items[-1].time if len(rows) > limit else None)
 
     return await database.read(work)

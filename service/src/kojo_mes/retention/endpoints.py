@@ -14,11 +14,13 @@ from kojo_mes.kit.database import Database
 from kojo_mes.kit.pages import DEFAULT_LIMIT, Limit, Page, cursor_of, page_of
 from kojo_mes.kit.problems import Problem, responses
 from kojo_mes.kit.security import Permission, permitted
+from kojo_mes.kit.table_routes import TableRoute
 from kojo_mes.retention import repository
 from kojo_mes.retention.schemas import ArchiveOut, File, Name
 from kojo_mes.retention.service import name_of
 
 router = APIRouter(
+    route_class=TableRoute,
     prefix="/api/v1/archives",
     tags=["archives"],
     dependencies=[Depends(permitted(Permission.ARCHIVES_READ))],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -119,14 +119,20 @@ def of_month(kind: Class, month: date) -> sql.Composable:
     )
 
 
-def rows(connection: psycopg.Connection, kind: Class, table: sql.Composable) -> Iterator[dict[str, Any]]:
-    """In the order of the key; JSON columns in the form that is sealed. The transaction stays open meanwhile."""
+def rows(
+    connection: psycopg.Connection, kind: Class, table: sql.Composable, archived: Container[str] | None = None
+) -> Iterator[dict[str, Any]]:
+    """In the order of the key; JSON columns in the form that is sealed. The transaction stays open meanwhile.
+
+    `archived`: the columns of an archive, which has none that a later migration added.
+    """
     stored = STORED[kind]
     wanted = sql.SQL(", ").join(
         sql.SQL("{0}::text AS {0}").format(sql.Identifier(name))
         if name in (*stored.json, "xid")
         else sql.Identifier(name)
         for name in columns_of(connection, kind)
+        if archived is None or name in archived
     )
     order = sql.SQL(", ").join(map(sql.Identifier, stored.key))
     query = sql.SQL("SELECT {} FROM {} ORDER BY {}").format(wanted, table, order)

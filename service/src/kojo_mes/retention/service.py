@@ -72,7 +72,8 @@ def restore(connection: psycopg.Connection, folder: Path, keys: Keys, table: str
     target = repository.keep_as(connection, kind, table) if table else repository.scratch(connection, kind)
     repository.copy_in(connection, kind, target, archive.lines(folder), json.dumps)
     summary = Summary(STORED[kind].identify)
-    for _ in summary.pass_by(repository.rows(connection, kind, target)):
+    columns = next(archive.lines(folder)).keys()
+    for _ in summary.pass_by(repository.rows(connection, kind, target, columns)):
         pass
     if difference := summary.differs(body):
         raise Finding(Kind.EDITED, folder / ROWS, None, f"restored {kind} of {body.month:%Y-%m}", difference)

@@ -12,11 +12,11 @@ from kojo_mes.kit.database import ReadSession
 from kojo_mes.kit.periods import Period
 from kojo_mes.kit.problems import responses
 from kojo_mes.kit.security import Permission, permitted
-from kojo_mes.kit.tables import CONTENT, AsCsv, table
+from kojo_mes.kit.tables import CONTENT, AsCsv, columns_of, table
 from kojo_mes.lines.plant import Id
 from kojo_mes.readings.schemas import SensorName
 from kojo_mes.series import service
-from kojo_mes.series.schemas import Completeness, Downsampled, Energy
+from kojo_mes.series.schemas import Completeness, Downsampled, Energy, SensorCompleteness
 
 router = APIRouter(
     prefix="/api/v1/series",
@@ -51,23 +51,27 @@ async def downsampled(
     return table("series", COLUMNS, answer.items) if as_csv else answer
 
 
-@router.get("/completeness/{shift}", responses=MISSING)
-async def completeness(request: Request, shift: UUID) -> Completeness:
-    """How much of a shift's data is there, by sensor."""
+@router.get(
+    "/completeness/{shift}", response_model=Completeness, responses={**MISSING, HTTPStatus.OK: {"content": CONTENT}}
+)
+async def completeness(request: Request, as_csv: AsCsv, shift: UUID) -> Completeness | Response:
+    """How much of a shift's data is there, by sensor; as CSV, the sensors."""
 
     async def work(session: ReadSession) -> Completeness:
         return await service.completeness(session, str(shift))
 
     answer: Completeness = await request.app.state.database.read(work)
-    return answer
+    return table("completeness", columns_of(SensorCompleteness), answer.sensors) if as_csv else answer
 
 
-@router.get("/energy", responses=MISSING)
-async def energy(request: Request, line: Annotated[Id, Query(examples=["line-1"])], period: Period) -> Energy:
+@router.get("/energy", response_model=Energy, responses={**MISSING, HTTPStatus.OK: {"content": CONTENT}})
+async def energy(
+    request: Request, as_csv: AsCsv, line: Annotated[Id, Query(examples=["line-1"])], period: Period
+) -> Energy | Response:
     """kWh a good unit; 409 names the inputs that are missing."""
 
     async def work(session: ReadSession) -> Energy:
         return await service.energy(session, line, period.start, period.end)
 
     answer: Energy = await request.app.state.database.read(work)
-    return answer
+    return table("energy", columns_of(Energy), [answer]) if as_csv else answer

@@ -51,6 +51,13 @@ TAKE = text("""
     SELECT start, coalesce((SELECT max(stop) FROM rest), (SELECT max(to_time) FROM done)) AS stop FROM first
     WHERE start IS NOT NULL
 """)
+LAG = text("""
+    SELECT line.id AS line,
+           CAST(coalesce(extract(epoch FROM now() - min(came_at)), 0) AS double precision) AS seconds
+    FROM mes.line LEFT JOIN mes.signal_change ON signal_change.line_id = line.id
+    WHERE line.retired_at IS NULL
+    GROUP BY line.id
+""")
 # what is not derived yet will be, whatever came of it
 FORGET = text("DELETE FROM mes.signal_change WHERE line_id = :line AND from_time >= :reached RETURNING id")
 
@@ -123,6 +130,11 @@ async def lines(session: ReadSession) -> list[str]:
 async def alone(session: WriteSession, line_id: str) -> bool:
     """Until the transaction's end; false while another host derives the line."""
     return bool((await session.execute(ALONE, {"line": line_id})).scalar_one())
+
+
+async def lag(session: ReadSession) -> dict[str, float]:
+    """By line, for how many seconds the oldest of what isn't derived waits; 0 when none does."""
+    return {row.line: row.seconds for row in await session.execute(LAG)}
 
 
 async def reached(session: ReadSession, line_id: str) -> datetime | None:

@@ -10,6 +10,8 @@ import asyncio
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from prometheus_client import Counter
+
 from kojo_mes.kit.clock import now
 from kojo_mes.kit.database import Database, WriteSession
 from kojo_mes.kit.logging import get
@@ -26,6 +28,7 @@ from kojo_mes.signals.storing import store
 from kojo_mes.signals.weaving import changes, contradiction, woven
 
 log = get(__name__)
+FAILURES = Counter("production_signals_failures_total", "Attempts to derive states and counts that failed")
 INTERVAL = 5.0  # seconds
 SETTLE = timedelta(seconds=3)  # that readings have to arrive in; later ones correct what was derived
 LONGEST = timedelta(hours=1)  # of a transaction
@@ -53,6 +56,7 @@ async def keep(database: Database) -> None:
         try:
             await derive_due(database)
         except Exception as error:
+            FAILURES.inc()
             log.warning("signals_failed", reason=str(error))
         await asyncio.sleep(INTERVAL)
 

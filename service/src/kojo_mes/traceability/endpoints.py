@@ -12,6 +12,7 @@ from kojo_mes.kit.fields import MaterialId, Words
 from kojo_mes.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page
 from kojo_mes.kit.problems import responses
 from kojo_mes.kit.security import Actor, Permission, permitted
+from kojo_mes.kit.table_routes import TableRoute
 from kojo_mes.kit.versions import IfMatch, etag
 from kojo_mes.kit.writes import Write, writing
 from kojo_mes.signatures.schemas import Signature
@@ -33,6 +34,7 @@ from kojo_mes.traceability.schemas import (
 from kojo_mes.traceability.states import LotState, MovementKind
 
 router = APIRouter(
+    route_class=TableRoute,
     prefix="/api/v1/traceability/lots",
     tags=["traceability"],
     responses=responses(

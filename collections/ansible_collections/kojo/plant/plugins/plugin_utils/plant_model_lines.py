@@ -30,6 +30,22 @@ def check_lines(parts: Parts) -> Iterator[Fault]:
             )
     for number, line in enumerate(lines):
         yield from _places(f"plant_lines[{number}]", line, set(_ids(areas)))
+        for place, piece in enumerate(line.get("equipment", [])):
+            yield from _limits(f"plant_lines[{number}].equipment[{place}]", piece or {})
+
+
+def _limits(key: str, piece: Mapping[str, Any]) -> Iterator[Fault]:
+    """As the service's `kojo-mes check` would find them: of a sensor that isn't there, or the wrong way round."""
+    totals, counts = {"good_total", "reject_total"}, {"good_count", "reject_count"}
+    absent = (counts if "counter_limit" in piece else totals) | (set() if piece.get("energy_meter") else {"energy"})
+    for measurement, limits in piece.get("limits", {}).items():
+        if measurement in absent:
+            yield Fault(
+                f"{key}.limits.{measurement}", "is of a sensor that the equipment doesn't have", "remove the limits"
+            )
+        low, high = (limits or {}).get("low"), (limits or {}).get("high")
+        if low is not None and high is not None and low >= high:
+            yield Fault(f"{key}.limits.{measurement}", f"low {low} is not below high {high}", "swap them")
 
 
 def _places(key: str, line: Mapping[str, Any], areas: set[str]) -> Iterator[Fault]:

@@ -107,6 +107,10 @@ COUNTER: Final = Leaf(
     "the highest number of a counter",
     "65535",
 )
+MEASUREMENT: Final = _one_of(
+    *("status", "temperature", "energy", "quality_passed", "quality_failed"),
+    *("good_count", "reject_count", "good_total", "reject_total"),
+)
 # without quotation marks YAML takes 14:00 for the number 840
 CLOCK: Final = Leaf(_matching(r"([01]\d|2[0-3]):[0-5]\d"), "a time of day in quotation marks", '"06:00"')
 WEEKDAY: Final = Leaf(
@@ -172,8 +176,13 @@ PAGE: Final = Record(
                                 "work_cell": IDENTIFIER,
                                 "energy_meter": TRUTH,
                                 "counter_limit": COUNTER,
+                                "limits": Named(
+                                    MEASUREMENT,
+                                    Record({"low": NUMBER, "high": NUMBER}, optional=frozenset({"low", "high"})),
+                                    "a dictionary of measurements",
+                                ),
                             },
-                            optional=frozenset({"work_cell", "energy_meter", "counter_limit"}),
+                            optional=frozenset({"work_cell", "energy_meter", "counter_limit", "limits"}),
                         ),
                         "a list of equipment",
                     ),

@@ -140,6 +140,7 @@ def test_what_a_plant_may_say_more(plant: dict[str, Any]) -> None:
     plant["page"] |= {"plant_enterprise": "Kojo KK", "plant_areas": [{"id": "hall", "name": name}]}
     line |= {"area": "hall", "work_cells": [{"id": "cell", "name": name}], "micro_stop_limit": 30}
     line["equipment"][0] |= {"work_cell": "cell", "energy_meter": True, "counter_limit": 65535}
+    line["equipment"][0]["limits"] = {"temperature": {"low": 5, "high": 95.5}, "energy": {"high": 12}, "status": {}}
     assert faults(plant) == []
     del plant["page"]["plant_shifts"]
     assert faults(plant) == []
@@ -207,6 +208,30 @@ ONE_FAULT = [
         "plant_lines[0].equipment[0].counter_limit",
         "0 is not the highest number",
         "65535",
+    ),
+    (
+        page("plant_lines", 0, "equipment", 0, "limits", {"pressure": {"low": 1}}),
+        "plant_lines[0].equipment[0].limits.pressure",
+        "'pressure' is not one of status, temperature",
+        "one of them",
+    ),
+    (
+        page("plant_lines", 0, "equipment", 0, "limits", {"temperature": {"low": "cold"}}),
+        "plant_lines[0].equipment[0].limits.temperature.low",
+        "'cold' is not a number",
+        "80.0",
+    ),
+    (
+        page("plant_lines", 0, "equipment", 0, "limits", {"temperature": {"low": 95, "high": 5}}),
+        "plant_lines[0].equipment[0].limits.temperature",
+        "low 95 is not below high 5",
+        "swap",
+    ),
+    (
+        page("plant_lines", 0, "equipment", 0, "limits", {"energy": {"high": 5}}),
+        "plant_lines[0].equipment[0].limits.energy",
+        "a sensor that the equipment doesn't have",
+        "remove",
     ),
     # shifts
     (page("plant_shifts", 0, "starts", 840), "plant_shifts[0].starts", "840 is not a time of day in quotation", '"06'),
