@@ -1,0 +1,131 @@
+# Copyright: (c) Kojo contributors
+# Apache License 2.0 (see LICENSE)
+"""What an edge does when it is told: the one place that changes its decision, in the order that it is asked.
+
+A request is a JSON object in a line, and so is the answer: `{"do": "state"}`, `{"do": "lock", "owner": …, "seconds": …}`,
+`{"do": "unlock", "token": …}`, `{"do": "prepare", "token": …, "decision": {…}}`, `{"do": "commit", "token": …, "at": …}`,
+`{"do": "abandon", "token": …}`. An answer has `error` and `message` if it was not carried out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from .decision import Decision, Unsound
+from .edge import Edge, Fenced, Prepared
+from .haproxy_runtime import RuntimeFault
+from .lock import Held, Lock
+
+FURTHEST_COMMIT = 10.0
+
+Message = dict[str, Any]
+
+
+class Late(Exception):
+    """An instant that is over, or too far away."""
+
+
+class Agent:
+    """The commands, one after the other. CLOCK is the plant's time, seconds since 1970."""
+
+    def __init__(self, name: str, edge: Edge, lock: Lock, clock: Callable[[], float] = time.time) -> None:
+        self.name = name
+        self._edge, self._lock, self._clock = edge, lock, clock
+        self._turn = asyncio.Lock()
+        self._prepared: Prepared | None = None
+        self._prepared_under = 0
+
+    async def answer(self, request: Mapping[str, Any]) -> Message:
+        """Carry a request out. What can't be is told, never raised."""
+        commands = {
+            "state": self._state,
+            "lock": self._take,
+            "unlock": self._leave,
+            "prepare": self._prepare,
+            "commit": self._commit,
+            "abandon": self._abandon,
+        }
+        try:
+            command = commands[str(request["do"])]
+            async with self._turn:
+                return await command(request)
+        except (Held, Fenced, Late, Unsound, RuntimeFault) as error:
+            return {"error": type(error).__name__, "message": f"{self.name}: {error}"}
+        except (KeyError, TypeError, ValueError) as error:
+            return {"error": "Malformed", "message": f"{self.name}: {error!r} in the request"}
+
+    async def adopt(self, decision: Decision) -> bool:
+        """Take another edge's decision over, if it is newer. Whoever prepares one here is fenced off by it."""
+        async with self._turn:
+            if decision.rank <= self._edge.recorded().rank:
+                return False
+            self._forget()
+            self._edge.commit(self._edge.prepare(decision))
+            return True
+
+    async def heal(self) -> bool:
+        async with self._turn:
+            return self._edge.heal()
+
+    async def _state(self, _request: Mapping[str, Any]) -> Message:
+        holder = self._lock.holder(self._clock())
+        try:
+            serving: Message = {"serving": asdict(self._edge.serving())}
+        except (Unsound, RuntimeFault) as error:
+            serving = {"serving": None, "fault": str(error)}
+        prepared = asdict(self._prepared.decision) if self._prepared else None
+        return {
+            "name": self.name,
+            "recorded": asdict(self._edge.recorded()),
+            "prepared": prepared,
+            "lock": asdict(holder) if holder else None,
+            "time": self._clock(),
+            **serving,
+        }
+
+    async def _take(self, request: Mapping[str, Any]) -> Message:
+        holder = self._lock.take(str(request["owner"]), float(request["seconds"]), self._clock())
+        if self._prepared_under != holder.token:
+            self._forget()  # of an owner that didn't come back
+        return {"token": holder.token, "expires": holder.expires}
+
+    async def _leave(self, request: Mapping[str, Any]) -> Message:
+        token = int(request["token"])
+        if self._prepared_under == token:
+            self._forget()
+        self._lock.leave(token, self._clock())
+        return {}
+
+    async def _prepare(self, request: Mapping[str, Any]) -> Message:
+        token = self._lock.check(int(request["token"]), self._clock()).token
+        self._forget()
+        self._prepared, self._prepared_under = self._edge.prepare(Decision(**request["decision"])), token
+        return {"digest": self._prepared.decision.digest}
+
+    async def _commit(self, request: Mapping[str, Any]) -> Message:
+        holder = self._lock.check(int(request["token"]), self._clock())
+        at = float(request["at"])
+        if self._prepared is None or self._prepared_under != holder.token:
+            raise Held("nothing is prepared under this token")
+        if not 0 <= at - self._clock() <= FURTHEST_COMMIT or at >= holder.expires:
+            raise Late(
+                f"the instant is {at - self._clock():.3f} s away; at most {FURTHEST_COMMIT:.0f} s, and within the lock"
+            )
+        await asyncio.sleep(at - self._clock())
+        prepared, self._prepared = self._prepared, None
+        self._edge.commit(prepared)
+        return {"committed": self._clock()}
+
+    async def _abandon(self, request: Mapping[str, Any]) -> Message:
+        self._lock.check(int(request["token"]), self._clock())
+        self._forget()
+        return {}
+
+    def _forget(self) -> None:
+        if self._prepared is not None:
+            self._edge.abandon(self._prepared)
+        self._prepared = None
