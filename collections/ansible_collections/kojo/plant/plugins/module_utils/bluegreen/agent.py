@@ -2,9 +2,9 @@
 # Apache License 2.0 (see LICENSE)
 """What an edge does when it is told: the one place that changes its decision, in the order that it is asked.
 
-A request is a JSON object in a line, and so is the answer: `{"do": "state"}`, `{"do": "lock", "owner": …, "seconds": …}`,
-`{"do": "unlock", "token": …}`, `{"do": "prepare", "token": …, "decision": {…}}`, `{"do": "commit", "token": …, "at": …}`,
-`{"do": "abandon", "token": …}`. An answer has `error` and `message` if it was not carried out.
+A request is a JSON object in a line, and so is the answer; it has `error` and `message` if it was not carried out.
+`do` is one of: `state`; `lock` with `owner` and `seconds`; `unlock`, `abandon` with `token`; `prepare` with `token`,
+`why` and `decision` (`active`, `canary`, `generation`); `commit` with `token` and `at`, seconds since 1970.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 from .decision import Decision, Unsound
 from .edge import Edge, Fenced, Prepared
 from .haproxy_runtime import RuntimeFault
+from .history import History
 from .lock import Held, Lock
 
 FURTHEST_COMMIT = 10.0
@@ -32,12 +33,14 @@ class Late(Exception):
 class Agent:
     """The commands, one after the other. CLOCK is the plant's time, seconds since 1970."""
 
-    def __init__(self, name: str, edge: Edge, lock: Lock, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, name: str, edge: Edge, lock: Lock, history: History, clock: Callable[[], float] = time.time
+    ) -> None:
         self.name = name
-        self._edge, self._lock, self._clock = edge, lock, clock
+        self._edge, self._lock, self._history, self._clock = edge, lock, history, clock
         self._turn = asyncio.Lock()
         self._prepared: Prepared | None = None
-        self._prepared_under = 0
+        self._prepared_under, self._why = 0, ""
 
     async def answer(self, request: Mapping[str, Any]) -> Message:
         """Carry a request out. What can't be is told, never raised."""
@@ -58,13 +61,13 @@ class Agent:
         except (KeyError, TypeError, ValueError) as error:
             return {"error": "Malformed", "message": f"{self.name}: {error!r} in the request"}
 
-    async def adopt(self, decision: Decision) -> bool:
+    async def adopt(self, decision: Decision, source: str) -> bool:
         """Take another edge's decision over, if it is newer. Whoever prepares one here is fenced off by it."""
         async with self._turn:
             if decision.rank <= self._edge.recorded().rank:
                 return False
             self._forget()
-            self._edge.commit(self._edge.prepare(decision))
+            self._enact(self._edge.prepare(decision), source, "taken over")
             return True
 
     async def heal(self) -> bool:
@@ -103,6 +106,7 @@ class Agent:
     async def _prepare(self, request: Mapping[str, Any]) -> Message:
         token = self._lock.check(int(request["token"]), self._clock()).token
         self._forget()
+        self._why = str(request["why"])
         self._prepared, self._prepared_under = self._edge.prepare(Decision(**request["decision"])), token
         return {"digest": self._prepared.decision.digest}
 
@@ -117,13 +121,19 @@ class Agent:
             )
         await asyncio.sleep(at - self._clock())
         prepared, self._prepared = self._prepared, None
-        self._edge.commit(prepared)
-        return {"committed": self._clock()}
+        return {"committed": self._enact(prepared, holder.owner, self._why)}
 
     async def _abandon(self, request: Mapping[str, Any]) -> Message:
         self._lock.check(int(request["token"]), self._clock())
         self._forget()
         return {}
+
+    def _enact(self, prepared: Prepared, who: str, why: str) -> float:
+        old = self._edge.recorded()
+        self._edge.commit(prepared)
+        instant = self._clock()
+        self._history.add(at=instant, who=who, why=why, old=asdict(old), new=asdict(prepared.decision))
+        return instant
 
     def _forget(self) -> None:
         if self._prepared is not None:

@@ -19,6 +19,7 @@ from .agent import Agent
 from .decision import Decision, Unsound
 from .edge import MAP_FILE, Edge, Fenced
 from .haproxy_runtime import Runtime, RuntimeFault, unix_socket
+from .history import History
 from .lock import Lock
 from .wire import PORT, Certificates, Peer, Told, Unreachable, serve
 
@@ -59,7 +60,8 @@ class Settings:
 async def run(settings: Settings) -> None:
     """Until SIGTERM."""
     edge = Edge(Runtime(unix_socket(settings.runtime_socket, RUNTIME_SECONDS)), Path(settings.map_file))
-    agent = Agent(settings.name, edge, Lock(Path(settings.state) / "lock.json"))
+    state = Path(settings.state)
+    agent = Agent(settings.name, edge, Lock(state / "lock.json"), History(state / "decisions.jsonl"))
     end = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, end.set)
@@ -97,11 +99,11 @@ async def look(settings: Settings, agent: Agent, peers: list[Peer]) -> None:
         print("kojo-bluegreen: HAProxy served by another decision than the recorded one; mended", flush=True)
     for peer in peers:
         try:
-            state = await peer.ask(settings.certificates.client(), PEER_SECONDS, do="state")
+            state = await peer.ask(settings.certificates.client(), PEER_SECONDS, {"do": "state"})
             theirs = Decision(**state["recorded"])
         except (Told, Unreachable, Unsound, KeyError, TypeError):
             continue
-        if await agent.adopt(theirs):
+        if await agent.adopt(theirs, peer.name):
             print(f"kojo-bluegreen: took generation {theirs.generation} over from {peer.name}", flush=True)
     if settings.metrics:
         write_metrics(Path(settings.metrics), await agent.answer({"do": "state"}))

@@ -45,7 +45,7 @@ def unix_socket(path: str, timeout: float) -> Ask:
 
 @dataclass(frozen=True)
 class Server:
-    """A server of a backend. SESSIONS: those that are open; REQUESTS, FAULTS, CONNECTION_FAULTS: since HAProxy began."""
+    """A server of a backend. SESSIONS: those open now; REQUESTS, FAULTS, CONNECTION_FAULTS: since HAProxy began."""
 
     name: str
     up: bool

@@ -7,8 +7,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
 
 from .decision import Decision
 from .wire import Message, Told, Unreachable
@@ -16,7 +15,7 @@ from .wire import Message, Told, Unreachable
 LEAD = 0.3  # seconds between the word to commit and the instant: longer than a message takes to the other edge
 LOCK_SECONDS = 60.0
 
-Ask = Callable[..., Awaitable[Message]]
+Ask = Callable[[Message], Awaitable[Message]]
 Change = Callable[[Decision], Decision | None]
 
 
@@ -41,11 +40,7 @@ class Switched:
 
 async def survey(edges: Mapping[str, Ask]) -> dict[str, Message | Exception]:
     """Each edge's state, or why there is none."""
-    answers = await asyncio.gather(*(ask(do="state") for ask in edges.values()), return_exceptions=True)
-    for answer in answers:
-        if isinstance(answer, BaseException) and not isinstance(answer, Told | Unreachable):
-            raise answer
-    return dict(zip(edges, answers, strict=True))  # type: ignore[arg-type]  # BaseException is ruled out above
+    return await _each(edges, lambda _: {"do": "state"})
 
 
 def newest(states: Mapping[str, Message | Exception]) -> Decision:
@@ -56,16 +51,15 @@ def newest(states: Mapping[str, Message | Exception]) -> Decision:
     return max(held, key=lambda decision: decision.rank)
 
 
-async def switch(edges: Mapping[str, Ask], owner: str, change: Change, *, all_edges: bool = True) -> Switched:
-    """Decide what CHANGE makes of what holds. With ALL_EDGES an edge that can't be asked stands against it."""
+async def switch(edges: Mapping[str, Ask], owner: str, why: str, change: Change, *, all_edges: bool = True) -> Switched:
+    """Decide what CHANGE makes of what holds; it is asked before the lock is taken, and again under it.
+    With ALL_EDGES an edge that can't be asked stands against it. Raises NotSwitched."""
     states = await survey(edges)
     missing = tuple(name for name, state in states.items() if not isinstance(state, dict))
     if missing and all_edges:
         raise NotSwitched("; ".join(str(states[name]) for name in missing))
-    if (wanted := change(newest(states))) is None:
-        old = newest(states)
-        return Switched(old, old, 0.0, missing)
-    del wanted  # it is decided anew under the lock
+    if change(held := newest(states)) is None:
+        return Switched(held, held, 0.0, missing)
     here = {name: ask for name, ask in edges.items() if name not in missing}
     tokens = await _lock(here, owner)
     try:
@@ -73,7 +67,7 @@ async def switch(edges: Mapping[str, Ask], owner: str, change: Change, *, all_ed
         new = change(old)
         if new is None:
             return Switched(old, old, 0.0, missing)
-        return Switched(old, new, await _decide(here, tokens, old, new), missing)
+        return Switched(old, new, await _Round(here, tokens, why).decide(old, new), missing)
     finally:
         await _each(here, lambda name: {"do": "unlock", "token": tokens[name]})
 
@@ -83,41 +77,55 @@ async def _lock(edges: Mapping[str, Ask], owner: str) -> dict[str, int]:
     tokens: dict[str, int] = {}
     try:
         for name in sorted(edges):
-            tokens[name] = (await edges[name](do="lock", owner=owner, seconds=LOCK_SECONDS))["token"]
+            tokens[name] = (await edges[name]({"do": "lock", "owner": owner, "seconds": LOCK_SECONDS}))["token"]
     except (Told, Unreachable) as error:
         await _each({name: edges[name] for name in tokens}, lambda name: {"do": "unlock", "token": tokens[name]})
         raise NotSwitched(str(error)) from error
     return tokens
 
 
-async def _decide(edges: Mapping[str, Ask], tokens: Mapping[str, int], old: Decision, new: Decision) -> float:
-    if faults := _faults(await _propose(edges, tokens, new)):
-        await _each(edges, lambda name: {"do": "abandon", "token": tokens[name]})
-        raise NotSwitched(f"not prepared: {faults}")
-    at = time.time() + LEAD
-    answers = await _each(edges, lambda name: {"do": "commit", "token": tokens[name], "at": at})
-    if faults := _faults(answers):
-        back = Decision(old.active, old.canary, new.generation + 1)
-        await _propose(edges, tokens, back)
-        again = time.time() + LEAD
-        await _each(edges, lambda name: {"do": "commit", "token": tokens[name], "at": again})
-        raise NotSwitched(f"not committed everywhere, so taken back: {faults}")
-    instants = [answer["committed"] for answer in answers.values() if isinstance(answer, dict)]
-    return float(max(instants) - min(instants))
+@dataclass(frozen=True)
+class _Round:
+    """The edges, locked: what is asked of all of them."""
+
+    edges: Mapping[str, Ask]
+    tokens: Mapping[str, int]
+    why: str
+
+    async def decide(self, old: Decision, new: Decision) -> float:
+        """Returns the skew."""
+        if faults := _faults(await self._prepare(new, self.why)):
+            await _each(self.edges, lambda name: {"do": "abandon", "token": self.tokens[name]})
+            raise NotSwitched(f"not prepared: {faults}")
+        answers = await self._commit()
+        if faults := _faults(answers):
+            await self._prepare(Decision(old.active, old.canary, new.generation + 1), f"taken back: {faults}")
+            await self._commit()
+            raise NotSwitched(f"not committed everywhere, so taken back: {faults}")
+        instants = [answer["committed"] for answer in answers.values() if isinstance(answer, dict)]
+        return float(max(instants) - min(instants))
+
+    async def _prepare(self, decision: Decision, why: str) -> dict[str, Message | Exception]:
+        asked = {"do": "prepare", "decision": asdict(decision), "why": why}
+        return await _each(self.edges, lambda name: asked | {"token": self.tokens[name]})
+
+    async def _commit(self) -> dict[str, Message | Exception]:
+        at = time.time() + LEAD
+        return await _each(self.edges, lambda name: {"do": "commit", "token": self.tokens[name], "at": at})
 
 
-async def _propose(edges: Mapping[str, Ask], tokens: Mapping[str, int], new: Decision) -> dict[str, Any]:
-    fields = {"active": new.active, "canary": new.canary, "generation": new.generation}
-    return await _each(edges, lambda name: {"do": "prepare", "token": tokens[name], "decision": fields})
+async def _each(edges: Mapping[str, Ask], request: Callable[[str], Message]) -> dict[str, Message | Exception]:
+    """Ask all at once. An agent's no and its silence are answers too."""
 
+    async def one(name: str, ask: Ask) -> Message | Exception:
+        try:
+            return await ask(request(name))
+        except (Told, Unreachable) as fault:
+            return fault
 
-async def _each(edges: Mapping[str, Ask], request: Callable[[str], Message]) -> dict[str, Any]:
-    answers = await asyncio.gather(*(ask(**request(name)) for name, ask in edges.items()), return_exceptions=True)
-    for answer in answers:
-        if isinstance(answer, BaseException) and not isinstance(answer, Told | Unreachable):
-            raise answer
+    answers = await asyncio.gather(*(one(name, ask) for name, ask in edges.items()))
     return dict(zip(edges, answers, strict=True))
 
 
-def _faults(answers: Mapping[str, Any]) -> str:
+def _faults(answers: Mapping[str, Message | Exception]) -> str:
     return "; ".join(str(answer) for answer in answers.values() if isinstance(answer, Exception))

@@ -61,14 +61,14 @@ class Peer:
     address: str
     port: int = PORT
 
-    async def ask(self, context: ssl.SSLContext, seconds: float, **request: Any) -> Message:
+    async def ask(self, context: ssl.SSLContext, seconds: float, request: Message) -> Message:
         opening = asyncio.open_connection(
             self.address, self.port, ssl=context, server_hostname=self.name, limit=MOST_BYTES
         )
         return await _exchange(self.name, opening, seconds, request)
 
 
-async def ask_here(path: str, seconds: float, **request: Any) -> Message:
+async def ask_here(path: str, seconds: float, request: Message) -> Message:
     """Ask this edge's own agent."""
     return await _exchange(path, asyncio.open_unix_connection(path, limit=MOST_BYTES), seconds, request)
 
