@@ -4,7 +4,8 @@
 
 A request is a JSON object in a line, and so is the answer; it has `error` and `message` if it was not carried out.
 `do` is one of: `state`; `lock` with `owner` and `seconds`; `unlock`, `abandon` with `token`; `prepare` with `token`,
-`why` and `decision` (`active`, `canary`, `generation`); `commit` with `token` and `at`, seconds since 1970.
+`why` and `decision` (`active`, `canary`, `generation`); `commit` with `token` and `at`, seconds since 1970; `servers`
+with `colour`; `end` with `token` and `colour`: of the sessions that the idle colour still has.
 """
 
 from __future__ import annotations
@@ -51,6 +52,8 @@ class Agent:
             "prepare": self._prepare,
             "commit": self._commit,
             "abandon": self._abandon,
+            "servers": self._servers,
+            "end": self._end,
         }
         try:
             command = commands[str(request["do"])]
@@ -91,10 +94,11 @@ class Agent:
         }
 
     async def _take(self, request: Mapping[str, Any]) -> Message:
+        before = self._lock.holder(self._clock())
         holder = self._lock.take(str(request["owner"]), float(request["seconds"]), self._clock())
         if self._prepared_under != holder.token:
             self._forget()  # of an owner that didn't come back
-        return {"token": holder.token, "expires": holder.expires}
+        return {"token": holder.token, "expires": holder.expires, "fresh": before is None}
 
     async def _leave(self, request: Mapping[str, Any]) -> Message:
         token = int(request["token"])
@@ -128,6 +132,18 @@ class Agent:
         self._forget()
         return {}
 
+    async def _servers(self, request: Mapping[str, Any]) -> Message:
+        return {"servers": [asdict(server) for server in self._edge.runtime.servers(_colour(request))]}
+
+    async def _end(self, request: Mapping[str, Any]) -> Message:
+        self._lock.check(int(request["token"]), self._clock())
+        colour = _colour(request)
+        if colour == self._edge.recorded().active:
+            raise Held(f"{colour} serves; its sessions are not ended")
+        for server in self._edge.runtime.servers(colour):
+            self._edge.runtime.end_sessions(colour, server.name)
+        return {}
+
     def _enact(self, prepared: Prepared, who: str, why: str) -> float:
         old = self._edge.recorded()
         self._edge.commit(prepared)
@@ -139,3 +155,7 @@ class Agent:
         if self._prepared is not None:
             self._edge.abandon(self._prepared)
         self._prepared = None
+
+
+def _colour(request: Mapping[str, Any]) -> str:
+    return Decision(str(request["colour"])).active

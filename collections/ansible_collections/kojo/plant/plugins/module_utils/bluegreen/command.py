@@ -11,13 +11,13 @@ import json
 import os
 import pwd
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 from .daemon import Settings, run
 from .decision import Decision
-from .switch import Ask, NotSwitched, Switched, survey, switch
-from .wire import Message, Peer, ask_here
+from .switch import Switched, switch
+from .together import Answers, Ask, NotSwitched, survey
+from .wire import Peer, ask_here
 
 SETTINGS = "/etc/kojo-bluegreen.json"
 SECONDS = 12.0
@@ -39,7 +39,7 @@ def back(held: Decision) -> Decision:
     return held.next(held.active if held.canary else held.idle)
 
 
-def picture(states: Mapping[str, Message | Exception]) -> str:
+def picture(states: Answers) -> str:
     """A line an edge."""
     lines = []
     for name, state in states.items():
@@ -56,7 +56,7 @@ def picture(states: Mapping[str, Message | Exception]) -> str:
     return "\n".join(lines)
 
 
-def agreed(states: Mapping[str, Message | Exception]) -> bool:
+def agreed(states: Answers) -> bool:
     told = [(state["recorded"], state["serving"]) if isinstance(state, dict) else None for state in states.values()]
     return None not in told and all(one == told[0] and one[0] == one[1] for one in told if one)
 

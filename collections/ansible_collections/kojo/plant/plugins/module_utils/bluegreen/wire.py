@@ -8,13 +8,14 @@ import asyncio
 import contextlib
 import json
 import ssl
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 PORT = 8405
 MOST_BYTES = 64 * 1024
+FAREWELL = 1.0  # seconds that the other side has to close
 PATIENCE = 15.0  # seconds for one request: longer than the furthest instant of a commit
 
 Message = dict[str, Any]
@@ -82,7 +83,7 @@ async def _exchange(
     try:
         async with asyncio.timeout(seconds):
             reader, writer = await opening
-            with contextlib.closing(writer):
+            async with _closing(writer):
                 writer.write(json.dumps(request).encode() + b"\n")
                 await writer.drain()
                 answer = json.loads(await reader.readline())
@@ -95,13 +96,24 @@ async def _exchange(
     return answer
 
 
+@contextlib.asynccontextmanager
+async def _closing(writer: asyncio.StreamWriter) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            async with asyncio.timeout(FAREWELL):
+                await writer.wait_closed()
+
+
 def serve(answer: Answer, allowed: Collection[str] = ()) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Any]:
     """What a server does with a connection: one request, one answer. Over TLS only those ALLOWED (names in their
     certificates) may ask; over the Unix socket its mode decides."""
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.closing(writer), contextlib.suppress(OSError, TimeoutError, ValueError):
-            async with asyncio.timeout(PATIENCE):
+        with contextlib.suppress(OSError, ValueError):
+            async with _closing(writer), asyncio.timeout(PATIENCE):
                 if not _may(writer, allowed):
                     reply: Message = {"error": "Forbidden", "message": "this certificate may not ask here"}
                 else:
