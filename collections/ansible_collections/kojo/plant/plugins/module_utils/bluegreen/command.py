@@ -13,7 +13,7 @@ import pwd
 import sys
 from pathlib import Path
 
-from .daemon import Settings, run
+from .daemon import Misconfigured, Settings, run
 from .decision import Decision
 from .switch import Switched, switch
 from .together import Answers, Ask, NotSwitched, survey
@@ -88,7 +88,11 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
-    settings = Settings.read(options.settings)
+    try:
+        settings = Settings.read(options.settings)
+    except Misconfigured as error:
+        print(f"kojo-bluegreen: {error}", file=sys.stderr)
+        return WRONG
     if options.command == "agent":
         asyncio.run(run(settings))
         return DONE

@@ -28,6 +28,10 @@ PEER_SECONDS = 2.0
 RUNTIME_SECONDS = 5.0
 
 
+class Misconfigured(Exception):
+    """The file of settings can't be read, and why."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """What /etc/kojo-bluegreen.json says. PEERS: name and address of the other edges."""
@@ -50,7 +54,7 @@ class Settings:
         try:
             return cls(**json.loads(path.read_text(encoding="utf-8")))
         except (OSError, TypeError, ValueError) as error:
-            raise SystemExit(f"{path}: {error}") from error
+            raise Misconfigured(f"{path}: {error}") from error
 
     @property
     def certificates(self) -> Certificates:

@@ -49,6 +49,22 @@ async def switch(edges: Mapping[str, Ask], owner: str, why: str, change: Change,
         return Switched(old, new, await _Round(here, tokens, why).decide(old, new), missing)
 
 
+async def prepare(edges: Mapping[str, Ask], owner: str, why: str, change: Change) -> Switched:
+    """Put the decision on all edges, unseen, and keep them locked for OWNER. Raises NotSwitched."""
+    async with locked(edges, owner, keep=True) as tokens:
+        old = newest(await survey(edges))
+        if (new := change(old)) is None:
+            return Switched(old, old, 0.0, ())
+        await _Round(edges, tokens, why).stage(new)
+        return Switched(old, new, 0.0, ())
+
+
+async def abandon(edges: Mapping[str, Ask], owner: str) -> None:
+    """Forget what OWNER prepared, and let the edges go. Raises NotSwitched."""
+    async with locked(edges, owner) as tokens:
+        await each(edges, lambda name: {"do": "unlock", "token": tokens[name]})
+
+
 @dataclass(frozen=True)
 class _Round:
     """The edges, locked: what is asked of all of them."""
@@ -59,9 +75,7 @@ class _Round:
 
     async def decide(self, old: Decision, new: Decision) -> float:
         """Returns the skew."""
-        if against := faults(await self._prepare(new, self.why)):
-            await each(self.edges, lambda name: {"do": "abandon", "token": self.tokens[name]})
-            raise NotSwitched(f"not prepared: {against}")
+        await self.stage(new)
         answers = await self._commit()
         if against := faults(answers):
             await self._prepare(Decision(old.active, old.canary, new.generation + 1), f"taken back: {against}")
@@ -69,6 +83,11 @@ class _Round:
             raise NotSwitched(f"not committed everywhere, so taken back: {against}")
         instants = [answer["committed"] for answer in answers.values() if isinstance(answer, dict)]
         return float(max(instants) - min(instants))
+
+    async def stage(self, new: Decision) -> None:
+        if against := faults(await self._prepare(new, self.why)):
+            await each(self.edges, lambda name: {"do": "abandon", "token": self.tokens[name]})
+            raise NotSwitched(f"not prepared: {against}")
 
     async def _prepare(self, decision: Decision, why: str) -> Answers:
         asked = {"do": "prepare", "decision": asdict(decision), "why": why}

@@ -53,9 +53,9 @@ def newest(states: Answers) -> Decision:
 
 
 @contextlib.asynccontextmanager
-async def locked(edges: Mapping[str, Ask], owner: str) -> AsyncIterator[dict[str, int]]:
+async def locked(edges: Mapping[str, Ask], owner: str, *, keep: bool = False) -> AsyncIterator[dict[str, int]]:
     """All or none, in the order of their names: of two who want them, one gets them. Yields the tokens. What OWNER held
-    before is held on afterwards. Raises NotSwitched."""
+    before is held on afterwards; with KEEP all are, if the block ends well. Raises NotSwitched."""
     tokens: dict[str, int] = {}
     fresh: dict[str, Ask] = {}
     try:
@@ -65,6 +65,8 @@ async def locked(edges: Mapping[str, Ask], owner: str) -> AsyncIterator[dict[str
             if taken["fresh"]:
                 fresh[name] = edges[name]
         yield tokens
+        if keep:
+            fresh.clear()
     except (Told, Unreachable) as error:
         raise NotSwitched(str(error)) from error
     finally:

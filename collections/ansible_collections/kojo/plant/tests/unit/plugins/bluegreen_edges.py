@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -157,3 +158,19 @@ def make(root: Path) -> dict[str, TestEdge]:
         }
         edge.settings.write_text(json.dumps(settings), encoding="utf-8")
     return edges
+
+
+@contextlib.contextmanager
+def running(root: Path) -> Iterator[dict[str, TestEdge]]:
+    """Both edges, for as long as the block lasts."""
+    edges = make(root)
+    try:
+        for edge in edges.values():
+            edge.start_haproxy()
+        for edge in edges.values():
+            edge.start_agent()
+        yield edges
+    finally:
+        for edge in edges.values():
+            for what in list(edge.processes):
+                edge.stop(what)

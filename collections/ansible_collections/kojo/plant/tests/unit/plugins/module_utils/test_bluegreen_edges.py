@@ -17,23 +17,13 @@ import pytest
 from ansible_collections.kojo.plant.plugins.module_utils.bluegreen.decision import Decision
 from ansible_collections.kojo.plant.plugins.module_utils.bluegreen.haproxy_runtime import unix_socket
 from ansible_collections.kojo.plant.plugins.module_utils.bluegreen.wire import Peer, Told, ask_here
-
-from .edges import COLLECTIONS, TestEdge, make, wait
+from ansible_collections.kojo.plant.tests.unit.plugins.bluegreen_edges import COLLECTIONS, TestEdge, running, wait
 
 
 @pytest.fixture
 def edges(tmp_path: Path) -> Iterator[dict[str, TestEdge]]:
-    made = make(tmp_path)
-    try:
-        for edge in made.values():
-            edge.start_haproxy()
-        for edge in made.values():
-            edge.start_agent()
-        yield made
-    finally:
-        for edge in made.values():
-            for what in list(edge.processes):
-                edge.stop(what)
+    with running(tmp_path) as edges:
+        yield edges
 
 
 def serving(edges: dict[str, TestEdge]) -> dict[str, str]:
