@@ -21,7 +21,7 @@ options:
     description:
       - V(prepared) puts the decision on all edges, unseen, and keeps them locked for O(owner).
       - V(committed) has all edges serve by it.
-      - V(rolled_back) forgets what O(owner) prepared and lets the edges go. A canary ends; all goes to the active colour.
+      - V(rolled_back) forgets what O(owner) prepared and lets the edges go. A canary ends.
     type: str
     choices: [prepared, committed, rolled_back]
     default: committed

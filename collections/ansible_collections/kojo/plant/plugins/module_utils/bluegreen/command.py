@@ -16,7 +16,7 @@ from pathlib import Path
 from .daemon import Misconfigured, Settings, run
 from .decision import Decision
 from .switch import Switched, switch
-from .together import Answers, Ask, NotSwitched, survey
+from .together import Answers, Ask, NotSwitched, each, newest, survey
 from .wire import Peer, ask_here
 
 SETTINGS = "/etc/kojo-bluegreen.json"
@@ -74,6 +74,21 @@ def person() -> str:
     return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
 
 
+async def switch_back(settings: Settings, reason: str, force: bool) -> Switched:
+    """Raises NotSwitched, also when no server of the colour that would serve is up."""
+    ways = edges(settings)
+    target = back(newest(await survey(ways))).active
+    if not force and not await up(ways, target):
+        raise NotSwitched(f"no server of {target} is up, so nothing was switched; --force switches all the same")
+    return await switch(ways, f"{person()}@{settings.name}", reason, back, all_edges=False)
+
+
+async def up(ways: dict[str, Ask], colour: str) -> bool:
+    """Whether any edge sees a server of COLOUR that is up."""
+    answers = await each(ways, lambda _: {"do": "servers", "colour": colour})
+    return any(server["up"] for answer in answers.values() if isinstance(answer, dict) for server in answer["servers"])
+
+
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("kojo-bluegreen", description="Which colour serves.", epilog=EXIT_CODES)
     parser.add_argument("--settings", type=Path, default=Path(SETTINGS), help="the file of settings (%(default)s)")
@@ -82,6 +97,7 @@ def parser() -> argparse.ArgumentParser:
     status.add_argument("--json", action="store_true", help="as JSON, for programs")
     switch_back = commands.add_parser("switch-back", help="back to the colour that served before", epilog=EXIT_CODES)
     switch_back.add_argument("--reason", required=True, help="why; it goes on record")
+    switch_back.add_argument("--force", action="store_true", help="even if no server of that colour is up")
     commands.add_parser("agent", help="what the unit runs", epilog=EXIT_CODES)
     return parser
 
@@ -101,9 +117,8 @@ def main(arguments: list[str] | None = None) -> int:
         shown = {name: str(state) if isinstance(state, Exception) else state for name, state in states.items()}
         print(json.dumps(shown) if options.json else picture(states))
         return DONE if agreed(states) else AGAINST
-    owner = f"{person()}@{settings.name}"
     try:
-        switched = asyncio.run(switch(edges(settings), owner, options.reason, back, all_edges=False))
+        switched = asyncio.run(switch_back(settings, options.reason, options.force))
     except NotSwitched as error:
         print(f"kojo-bluegreen: {error}", file=sys.stderr)
         return AGAINST

@@ -34,7 +34,8 @@ class Misconfigured(Exception):
 
 @dataclass(frozen=True)
 class Settings:
-    """What /etc/kojo-bluegreen.json says. PEERS: name and address of the other edges."""
+    """What /etc/kojo-bluegreen.json says. PEERS: name and address of the other edges. METRICS: a textfile.
+    BEHIND: a file that is there while this edge does not serve by the newest decision that it knows of."""
 
     name: str
     address: str
@@ -45,6 +46,7 @@ class Settings:
     socket: str = "/run/kojo-bluegreen/agent.sock"
     state: str = "/var/lib/kojo-bluegreen"
     metrics: str = ""
+    behind: str = ""
     ca: str = "/etc/kojo/pki/ca.crt"
     certificate: str = "/etc/kojo/pki/host.crt"
     key: str = "/etc/kojo/pki/host.key"
@@ -90,15 +92,20 @@ async def run(settings: Settings) -> None:
 async def _watch(settings: Settings, agent: Agent) -> None:
     peers = [Peer(name, address, settings.port) for name, address in settings.peers.items()]
     while True:
+        behind = True
         try:
             await look(settings, agent, peers)
+            behind = False
         except (Unsound, RuntimeFault, Fenced, OSError) as error:
             print(f"kojo-bluegreen: {error}", file=sys.stderr, flush=True)
+        if settings.behind:
+            mark(Path(settings.behind), behind)
         await asyncio.sleep(LOOK)
 
 
 async def look(settings: Settings, agent: Agent, peers: list[Peer]) -> None:
-    """Take a newer decision over from a peer; have HAProxy serve by what is written; tell Prometheus."""
+    """Have HAProxy serve by what is written, take a newer decision over from a peer, tell Prometheus. What it raises
+    means that this edge is behind."""
     if await agent.heal():
         print("kojo-bluegreen: HAProxy served by another decision than the recorded one; mended", flush=True)
     for peer in peers:
@@ -111,6 +118,13 @@ async def look(settings: Settings, agent: Agent, peers: list[Peer]) -> None:
             print(f"kojo-bluegreen: took generation {theirs.generation} over from {peer.name}", flush=True)
     if settings.metrics:
         write_metrics(Path(settings.metrics), await agent.answer({"do": "state"}))
+
+
+def mark(path: Path, there: bool) -> None:
+    if there:
+        path.touch()
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_metrics(path: Path, state: Mapping[str, Any]) -> None:

@@ -33,9 +33,13 @@ frontend service
     bind {address}:{port}
     use_backend %[str(active),map({folder}/colour.map)]
 backend blue
-    http-request return status 200 content-type text/plain string blue
+    server self {folder}/blue.sock
 backend green
-    http-request return status 200 content-type text/plain string green
+    server self {folder}/green.sock
+frontend colours
+    bind {folder}/blue.sock name blue
+    bind {folder}/green.sock name green
+    http-request return status 200 content-type text/plain lf-string %[so_name]
 """
 
 

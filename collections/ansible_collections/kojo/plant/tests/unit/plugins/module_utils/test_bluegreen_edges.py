@@ -42,6 +42,16 @@ def test_back_and_back_again(edges: dict[str, TestEdge]) -> None:
     assert edges["edge2"].history()[0]["who"].endswith("@edge1")
 
 
+def test_nobody_goes_back_to_a_colour_that_is_down(edges: dict[str, TestEdge]) -> None:
+    for edge in edges.values():
+        unix_socket(f"{edge.folder}/admin.sock", 5)("disable server green/self")
+    run = edges["edge1"].run("switch-back", "--reason", "a test")
+    assert (run.returncode, "no server of green is up" in run.stderr) == (1, True)
+    assert serving(edges) == {"edge1": "blue", "edge2": "blue"}
+    assert edges["edge1"].run("switch-back", "--reason", "a test", "--force").returncode == 0
+    assert {edge.recorded().active for edge in edges.values()} == {"green"}
+
+
 def test_status_shows_every_edge(edges: dict[str, TestEdge]) -> None:
     run = edges["edge2"].run("status")
     assert run.returncode == 0, run.stdout
