@@ -32,6 +32,7 @@ class Flow:
 NEEDED_FLOWS: Final = (
     Flow(CONTROL_NODES, EVERY_HOST, "tcp", (22,), "Ansible by SSH"),
     Flow("edge", "edge", "vrrp", (), "the virtual address"),
+    Flow("edge", "edge", "tcp", (8405,), "which colour serves"),
     Flow("edge", "app", "tcp", (8101, 8102), "both colours of the service"),
     Flow("gateway", "edge", "tcp", (443,), "readings of the lines"),
     Flow("app", "database", "tcp", (5432,), "the service's records"),

@@ -45,6 +45,7 @@ PLANT: dict[str, Any] = {
             {"from": "monitoring", "to": "app", "protocol": "tcp", "ports": [8081, 8101, 8102], "purpose": "metrics"},
             {"from": "monitoring", "to": "gateway", "protocol": "tcp", "ports": [8080, 9090], "purpose": "metrics"},
             {"from": "database", "to": "monitoring", "protocol": "tcp", "ports": [8432], "purpose": "backup"},
+            {"from": "edge", "to": "edge", "protocol": "tcp", "ports": [8405], "purpose": "colours"},
         ],
         "plant_lines": [
             {

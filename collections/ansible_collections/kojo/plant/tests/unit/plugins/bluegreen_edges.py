@@ -1,0 +1,180 @@
+"""Two edges on loopback: a real HAProxy and a real agent each."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import trustme
+from ansible_collections.kojo.plant.plugins.module_utils.bluegreen.decision import Decision
+
+COLLECTIONS = next(parent for parent in Path(__file__).parents if parent.name == "collections")
+COMMAND = "ansible_collections.kojo.plant.plugins.module_utils.bluegreen.command"
+ADDRESSES = {"edge1": "127.0.0.2", "edge2": "127.0.0.3"}
+
+CONFIGURATION = """
+global
+    stats socket {folder}/admin.sock mode 600 level admin expose-fd listeners
+    hard-stop-after 2s
+defaults
+    mode http
+    timeout connect 1s
+    timeout client 5s
+    timeout server 5s
+frontend service
+    bind {address}:{port}
+    use_backend %[str(active),map({folder}/colour.map)]
+backend blue
+    server self {folder}/blue.sock
+backend green
+    server self {folder}/green.sock
+frontend colours
+    bind {folder}/blue.sock name blue
+    bind {folder}/green.sock name green
+    http-request return status 200 content-type text/plain lf-string %[so_name]
+"""
+
+
+def free_port(address: str) -> int:
+    with socket.create_server((address, 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def wait(until: Callable[[], bool], what: str, seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not until():
+        assert time.monotonic() < end, what
+        time.sleep(0.05)
+
+
+@dataclass
+class TestEdge:
+    """One edge in FOLDER."""
+
+    name: str
+    folder: Path
+    port: int
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    __test__ = False
+
+    @property
+    def address(self) -> str:
+        return ADDRESSES[self.name]
+
+    @property
+    def map_file(self) -> Path:
+        return self.folder / "colour.map"
+
+    @property
+    def settings(self) -> Path:
+        return self.folder / "settings.json"
+
+    def serves(self) -> str:
+        """What a client is answered."""
+        with socket.create_connection((self.address, self.port), 5) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: edge\r\nConnection: close\r\n\r\n")
+            answer = b""
+            while part := connection.recv(4096):
+                answer += part
+        return answer.decode().rpartition("\n")[2]
+
+    def recorded(self) -> Decision:
+        return Decision.parse(self.map_file.read_text(encoding="utf-8"))
+
+    def history(self) -> list[dict[str, Any]]:
+        lines = (self.folder / "decisions.jsonl").read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines]
+
+    def start_haproxy(self) -> None:
+        self._start("haproxy", ["haproxy", "-W", "-f", str(self.folder / "haproxy.cfg")])
+        wait(self._answers, f"{self.name}: HAProxy does not answer")
+
+    def start_agent(self) -> None:
+        self._start("agent", self.command("agent"))
+        wait((self.folder / "agent.sock").exists, f"{self.name}: the agent does not listen")
+
+    def stop(self, what: str, *, kill: bool = False) -> None:
+        process = self.processes.pop(what)
+        if kill:
+            process.kill()
+        else:
+            process.terminate()
+        process.wait(20)
+        if what == "agent":
+            (self.folder / "agent.sock").unlink(missing_ok=True)
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", COMMAND, "--settings", str(self.settings), *arguments]
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(self.command(*arguments), cwd=COLLECTIONS, capture_output=True, text=True, check=False)
+
+    def _start(self, what: str, command: list[str]) -> None:
+        with (self.folder / f"{what}.log").open("ab") as log:
+            dies_with_me = ["setpriv", "--pdeathsig", "TERM", *command]
+            self.processes[what] = subprocess.Popen(dies_with_me, cwd=COLLECTIONS, stdout=log, stderr=log)
+
+    def _answers(self) -> bool:
+        try:
+            return self.serves() in ("blue", "green")
+        except OSError:
+            return False
+
+
+def make(root: Path) -> dict[str, TestEdge]:
+    """The edges' files, by a CA of their own; nothing runs yet."""
+    authority = trustme.CA()
+    agents = free_port(ADDRESSES["edge1"])
+    edges = {}
+    for name, address in ADDRESSES.items():
+        folder = root / name
+        folder.mkdir()
+        edge = edges[name] = TestEdge(name, folder, free_port(address))
+        edge.map_file.write_text(Decision("blue").encode(), encoding="utf-8")
+        configuration = CONFIGURATION.format(folder=folder, address=address, port=edge.port)
+        (folder / "haproxy.cfg").write_text(configuration, encoding="utf-8")
+        authority.cert_pem.write_to_path(str(folder / "ca.crt"))
+        certificate = authority.issue_cert(name)
+        certificate.cert_chain_pems[0].write_to_path(str(folder / "host.crt"))
+        certificate.private_key_pem.write_to_path(str(folder / "host.key"))
+        settings = {
+            "name": name,
+            "address": address,
+            "peers": {other: at for other, at in ADDRESSES.items() if other != name},
+            "port": agents,
+            "map_file": str(edge.map_file),
+            "runtime_socket": f"{folder}/admin.sock",
+            "socket": f"{folder}/agent.sock",
+            "state": str(folder),
+            "metrics": f"{folder}/bluegreen.prom",
+            "ca": f"{folder}/ca.crt",
+            "certificate": f"{folder}/host.crt",
+            "key": f"{folder}/host.key",
+        }
+        edge.settings.write_text(json.dumps(settings), encoding="utf-8")
+    return edges
+
+
+@contextlib.contextmanager
+def running(root: Path) -> Iterator[dict[str, TestEdge]]:
+    """Both edges, for as long as the block lasts."""
+    edges = make(root)
+    try:
+        for edge in edges.values():
+            edge.start_haproxy()
+        for edge in edges.values():
+            edge.start_agent()
+        yield edges
+    finally:
+        for edge in edges.values():
+            for what in list(edge.processes):
+                edge.stop(what)

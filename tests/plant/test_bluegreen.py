@@ -1,0 +1,57 @@
+"""The operator's command on the edges: which colour serves, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from testinfra.host import Host
+
+from tests.plant import edges
+from tests.plant.inventory import Plant
+
+UNIT = "kojo-mes-api@{}"
+
+
+def status(plant: Plant, host: Callable[[str], Host]) -> str:
+    return str(host(plant.groups["edge"][0]).check_output("kojo-bluegreen status"))
+
+
+@pytest.fixture
+def idle(plant: Plant, host: Callable[[str], Host]) -> Iterator[str]:
+    """The colour that doesn't serve, started for as long as the test runs."""
+    active = str(host(plant.groups["app"][0]).check_output("cat /etc/kojo-mes/active-colour")).strip()
+    colour = {"blue": "green", "green": "blue"}[active]
+    for name in plant.groups["app"]:
+        host(name).check_output(f"systemctl start {UNIT.format(colour)}")
+    yield colour
+    for name in plant.groups["app"]:
+        host(name).check_output(f"systemctl stop {UNIT.format(colour)}")
+
+
+def test_the_edges_agree(plant: Plant, host: Callable[[str], Host]) -> None:
+    told = [line.split() for line in status(plant, host).splitlines()]
+    assert {words[0] for words in told} == set(plant.groups["edge"])
+    assert len({tuple(words[1:]) for words in told}) == 1, told
+    for name in plant.groups["edge"]:
+        assert edges.unit(host(name), "kojo-bluegreen")["UnitFileState"] == "enabled"
+        assert edges.exposure(host(name), "kojo-bluegreen") <= 2.0
+        assert not host(name).file("/run/kojo-bluegreen/behind").exists
+
+
+def test_an_operator_goes_to_the_other_colour_and_back(plant: Plant, host: Callable[[str], Host], idle: str) -> None:
+    edge = host(plant.groups["edge"][-1])
+    with edges.client(plant) as client:
+        for wanted in (idle, {"blue": "green", "green": "blue"}[idle]):
+            told = edge.check_output("kojo-bluegreen switch-back --reason 'a test of the plant'")
+            assert told.startswith(f"{wanted} serves (generation "), told
+            assert client.get("/health").status_code == 200
+            decisions = {edges.content(host(name), "/etc/haproxy/maps/colour.map") for name in plant.groups["edge"]}
+            assert len(decisions) == 1
+            assert f"active {wanted}\n" in decisions.pop()
+
+
+def test_nobody_goes_back_to_a_colour_that_is_down(plant: Plant, host: Callable[[str], Host]) -> None:
+    told = host(plant.groups["edge"][0]).run("kojo-bluegreen switch-back --reason 'a test of the plant'")
+    assert told.rc == 1
+    assert "is up, so nothing was switched" in told.stderr
