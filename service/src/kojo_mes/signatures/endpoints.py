@@ -5,17 +5,18 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request
 
 from kojo_mes.kit.database import Database
 from kojo_mes.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page
 from kojo_mes.kit.problems import responses
 from kojo_mes.kit.security import Permission, permitted
-from kojo_mes.kit.tables import CONTENT, AsCsv, table
+from kojo_mes.kit.table_routes import TableRoute
 from kojo_mes.signatures import verifying
 from kojo_mes.signatures.schemas import SignedRecords, VerifiedSignature
 
 router = APIRouter(
+    route_class=TableRoute,
     prefix="/api/v1/signatures",
     tags=["signatures"],
     responses=responses(
@@ -30,22 +31,20 @@ SignatureId = Annotated[
 Text = Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")]
 
 
-@router.get("", response_model=Page[VerifiedSignature], responses={200: {"content": CONTENT}})
+@router.get("")
 async def signatures(
     request: Request,
-    as_csv: AsCsv,
     cursor: Cursor,
     limit: Limit = DEFAULT_LIMIT,
     record_type: Text = None,
     record_id: Text = None,
     signer_id: Text = None,
-) -> Page[VerifiedSignature] | Response:
+) -> Page[VerifiedSignature]:
     """In the order of time, each verified against its record and the audit trail as they are now."""
     database: Database = request.app.state.database
-    page = await database.read(
+    return await database.read(
         lambda session: verifying.page(session, record_type, record_id, signer_id, cursor, limit)
     )
-    return table("signatures", tuple(VerifiedSignature.model_fields), page.items) if as_csv else page
 
 
 @router.get("/{signature_id}", responses=responses(HTTPStatus.NOT_FOUND))
