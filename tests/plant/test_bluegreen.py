@@ -9,6 +9,7 @@ from testinfra.host import Host
 
 from tests.plant import edges
 from tests.plant.inventory import Plant
+from tests.wait import eventually
 
 UNIT = "kojo-mes-api@{}"
 
@@ -24,6 +25,8 @@ def idle(plant: Plant, host: Callable[[str], Host]) -> Iterator[str]:
     colour = {"blue": "green", "green": "blue"}[active]
     for name in plant.groups["app"]:
         host(name).check_output(f"systemctl start {UNIT.format(colour)}")
+    with edges.client(plant, port=8443) as preview:
+        eventually(lambda: preview.get("/health").status_code, lambda code: code == 200, 60)
     yield colour
     for name in plant.groups["app"]:
         host(name).check_output(f"systemctl stop {UNIT.format(colour)}")
