@@ -25,11 +25,17 @@ def idle(plant: Plant, host: Callable[[str], Host]) -> Iterator[str]:
     colour = {"blue": "green", "green": "blue"}[active]
     for name in plant.groups["app"]:
         host(name).check_output(f"systemctl start {UNIT.format(colour)}")
-    with edges.client(plant, port=8443) as preview:
-        eventually(lambda: preview.get("/health").status_code, lambda code: code == 200, 60)
+    seen(plant, 200)
     yield colour
     for name in plant.groups["app"]:
         host(name).check_output(f"systemctl stop {UNIT.format(colour)}")
+    seen(plant, 503)
+
+
+def seen(plant: Plant, status: int) -> None:
+    """Until the edges answer so for the idle colour."""
+    with edges.client(plant, port=8443) as preview:
+        eventually(lambda: preview.get("/health").status_code, lambda code: code == status, 60)
 
 
 def test_the_edges_agree(plant: Plant, host: Callable[[str], Host]) -> None:
