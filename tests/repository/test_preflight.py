@@ -60,7 +60,7 @@ def test_all_faults_of_model_and_hosts_come_in_one_run(plant: Path) -> None:
         f"{page}: plant_langage: is an unknown key; did you mean plant_language?",
         f"{page}: plant_language: is missing; add one of ja, en",
         f"{page}: plant_domain: cannot be computed: 'nowhere' is undefined",
-        f"{page}: plant_conduits[5].to: 'apps' is not a group; did you mean app?",
+        f"{page}: plant_conduits[6].to: 'apps' is not a group; did you mean app?",
         f"{plant}/host_vars/north.yml: plant_idd: is an unknown key; did you mean plant_id?",
         f"{secrets}: plant_secrets.metrics_password: is missing; run `make secrets",
         f"{secrets}: plant_secrets.metrics_pasword: is an unknown key; did you mean metrics_password?",
