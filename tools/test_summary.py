@@ -1,14 +1,38 @@
-"""Print how many tests ran; fail when a suite ran none: python -m tools.test_summary FOLDER SUITE...
+"""Print how many tests ran, and which failed; fail when a suite ran none: python -m tools.test_summary FOLDER SUITE...
 
-The folder has a JUnit file a suite.
+The folder has a JUnit file a suite. What failed comes last and is short: often only the end of a long log is kept.
 """
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from defusedxml import ElementTree
+
+MOST_FAILURES = 5
+MOST_CHARACTERS = 240  # of a failure's words
+BROKEN_INTO = 6  # lines
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def failures(file: Path) -> Iterator[str]:
+    """Give each test of a JUnit file that failed, with the beginning of what it said."""
+    for case in ElementTree.parse(file).iter("testcase"):
+        for outcome in (*case.iter("failure"), *case.iter("error")):
+            words = " ".join(outcome.get("message", "").split())[:MOST_CHARACTERS]
+            yield f"FAILED {case.get('classname')}::{case.get('name')}: {words}"
+
+
+def refused_tasks(log: Path) -> Iterator[str]:
+    """Give what Ansible called fatal: a play that fails before its tests could run has no other witness."""
+    lines = COLOUR.sub("", log.read_text(encoding="utf-8", errors="replace")).splitlines()
+    for number, line in enumerate(lines):
+        if "fatal: [" in line:  # Molecule breaks and frames the lines
+            words = " ".join(part.strip(" │") for part in lines[number : number + BROKEN_INTO])
+            yield words[:MOST_CHARACTERS]
 
 
 def main(folder: Path, suites: list[str]) -> int:
@@ -30,7 +54,11 @@ def main(folder: Path, suites: list[str]) -> int:
         print(f"test_summary: suite {name} ran no test", file=sys.stderr)
     passed = total["tests"] - total["failed"] - total["skipped"]
     print(f"{passed} passed, {total['failed']} failed, {total['skipped']} skipped")
-    return 1 if empty or total["failed"] else 0
+    failed = [line for file in sorted(folder.glob("*.xml")) for line in failures(file)]
+    refused = [line for log in sorted(folder.glob("*.log")) for line in refused_tasks(log)]
+    for line in (failed or refused)[:MOST_FAILURES]:
+        print(line, file=sys.stderr)
+    return 1 if empty or failed else 0
 
 
 if __name__ == "__main__":

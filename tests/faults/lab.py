@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import testinfra
 from testinfra.host import Host
 
-from tests.plant.inventory import Plant, connection
+from tests.plant.inventory import Plant, attempt, connection
 from tests.plant.redis_client import Client
 
 Ssh = Callable[[str], Host]
@@ -48,7 +48,7 @@ class Lab:
     def members(self) -> list[dict[str, object]]:
         """Return Patroni's members as patronictl tells them."""
         command = "patronictl --config-file /etc/patroni/config.yml list --format json"
-        found = self.ssh(self._alive("database")[0]).run(command)
+        found = attempt(self.ssh(self._alive("database")[0]), command)
         return list(json.loads(found.stdout)) if found.rc == 0 else []
 
     def replication(self, name: str) -> dict[str, str]:
@@ -63,7 +63,8 @@ class Lab:
         primary = [str(member["Member"]) for member in self.members() if member["Role"] == "Leader"]
         masters = [name for name in self._alive("cache") if self.replication(name).get("role") == "master"]
         virtual = f"{self.plant.vars['plant_virtual_address']}/"
-        holders = [name for name in self._alive("edge") if virtual in self.ssh(name).run("ip -brief address").stdout]
+        edges = {name: attempt(self.ssh(name), "ip -brief address").stdout for name in self._alive("edge")}
+        holders = [name for name, addresses in edges.items() if virtual in addresses]
         return Places(*("+".join(names) for names in (primary, masters, holders)))
 
     def whole(self) -> bool:

@@ -59,7 +59,8 @@ def lose(
             lab.dead = set()
         eventually(lab.whole, bool, 180)
         load.progress(1, 60)
-    assert lab.places() == after, "who comes back must not take its old place by itself"
+    settled = eventually(lab.places, lambda places: places.complete, 60)
+    assert settled == after, "who comes back must not take its old place by itself"
     assert_kept(load)
 
 

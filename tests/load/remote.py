@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.faults.lab import Lab
 from tests.plant.inventory import Plant, connection
+from tests.wait import eventually
 
 SYNCHRONOUS = """
     SELECT count(*) FROM pg_stat_replication
@@ -21,7 +22,7 @@ def sql(lab: Lab, statement: str, **values: object) -> list[list[str]]:
     """Run SQL on the primary as its superuser, past the service; return its rows. A value X is `:'X'` in it."""
     given = [part for name, value in values.items() for part in ("-v", f"{name}={value}")]
     command = ["runuser", "-u", "postgres", "--", "psql", "-XAtqd", "kojo", "-F", "\t", "-v", "ON_ERROR_STOP=1", *given]
-    primary = lab.ssh(lab.places().primary)
+    primary = lab.ssh(eventually(lab.places, lambda places: bool(places.primary), 60).primary)
     said = primary.check_output(f"cd / && printf %s {shlex.quote(statement)} | {shlex.join(command)}")
     return [line.split("\t") for line in said.splitlines()]
 

@@ -10,7 +10,10 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+from testinfra.backend.base import CommandResult
+from testinfra.host import Host
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -81,3 +84,11 @@ def connection(plant: Plant, name: str) -> dict[str, str]:
         "ssh_extra_args": f"-o UserKnownHostsFile={lab / 'known_hosts'} -o StrictHostKeyChecking=yes"
         " -o ServerAliveInterval=5",
     }
+
+
+def attempt(host: Host, command: str) -> CommandResult:
+    """Run a command on a host that may be starting: where SSH itself fails, its 255 and its words are the answer."""
+    try:
+        return host.run(command)
+    except RuntimeError as error:  # what testinfra makes of a 255
+        return cast(CommandResult, error.args[0])

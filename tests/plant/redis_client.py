@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 from testinfra.host import Host
 
-from tests.plant.inventory import Plant
+from tests.plant.inventory import Plant, attempt
 
 REDIS, SENTINEL = 6379, 26379
 CERTIFICATE = ["--cert", "/etc/kojo/pki/host.crt", "--key", "/etc/kojo/pki/host.key"]
@@ -27,7 +27,7 @@ class Client:
 
     def raw(self, address: str, port: int, options: list[str], *words: str, password: str = "") -> str:
         command = ["redis-cli", "-h", address, "-p", str(port), "-t", "5", *options, *words]
-        done = self.host.run(f"REDISCLI_AUTH={shlex.quote(password)} {shlex.join(command)}")
+        done = attempt(self.host, f"REDISCLI_AUTH={shlex.quote(password)} {shlex.join(command)}")
         return f"{done.stdout}{done.stderr}".strip()
 
     def call(self, user: str, address: str, *words: str, port: int = REDIS) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -73,8 +72,8 @@ def test_the_archive_holds_what_the_manifest_says(service: Path, tmp_path: Path)
     assert manifest.release.startswith("1.2.3+")
     digest = subprocess.run(["sha256sum", output / manifest.archive], check=True, capture_output=True, text=True).stdout
     assert digest.split()[0] == manifest.archive_sha256
-    with tarfile.open(output / manifest.archive) as tar:
-        tar.extractall(tmp_path / "unpacked", filter="data")
+    (tmp_path / "unpacked").mkdir()
+    subprocess.run(["tar", "-xf", output / manifest.archive, "-C", tmp_path / "unpacked"], check=True)
     content = {file.name: file.read_bytes() for file in (tmp_path / "unpacked").iterdir()}
     content.pop("manifest.json")
     assert {name: hashlib.sha256(data).hexdigest() for name, data in content.items()} == manifest.files
