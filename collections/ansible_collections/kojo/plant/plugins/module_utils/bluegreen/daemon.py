@@ -64,13 +64,15 @@ class Settings:
 
 
 async def run(settings: Settings) -> None:
-    """Until SIGTERM."""
+    """Until SIGTERM. SIGHUP says that the host's certificate was renewed."""
     edge = Edge(Runtime(unix_socket(settings.runtime_socket, RUNTIME_SECONDS)), Path(settings.map_file))
     state = Path(settings.state)
     agent = Agent(settings.name, edge, Lock(state / "lock.json"), History(state / "decisions.jsonl"))
     end = asyncio.Event()
+    tls = settings.certificates.server()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, end.set)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, settings.certificates.load, tls)
     Path(settings.socket).unlink(missing_ok=True)
     here = await asyncio.start_unix_server(serve(agent.answer), settings.socket)
     Path(settings.socket).chmod(0o600)
@@ -78,7 +80,7 @@ async def run(settings: Settings) -> None:
         serve(agent.answer, settings.peers),
         settings.address,
         settings.port,
-        ssl=settings.certificates.server(),
+        ssl=tls,
         ssl_handshake_timeout=PEER_SECONDS,
     )
     watching = asyncio.create_task(_watch(settings, agent))

@@ -62,6 +62,7 @@ class TestEdge:
     name: str
     folder: Path
     port: int
+    authority: trustme.CA
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     __test__ = False
@@ -93,6 +94,12 @@ class TestEdge:
     def history(self) -> list[dict[str, Any]]:
         lines = (self.folder / "decisions.jsonl").read_text(encoding="utf-8").splitlines()
         return [json.loads(line) for line in lines]
+
+    def certify(self) -> None:
+        """Have a new certificate, as of a run that renews it."""
+        certificate = self.authority.issue_cert(self.name)
+        certificate.cert_chain_pems[0].write_to_path(str(self.folder / "host.crt"))
+        certificate.private_key_pem.write_to_path(str(self.folder / "host.key"))
 
     def start_haproxy(self) -> None:
         self._start("haproxy", ["haproxy", "-W", "-f", str(self.folder / "haproxy.cfg")])
@@ -138,14 +145,12 @@ def make(root: Path) -> dict[str, TestEdge]:
     for name, address in ADDRESSES.items():
         folder = root / name
         folder.mkdir()
-        edge = edges[name] = TestEdge(name, folder, free_port(address))
+        edge = edges[name] = TestEdge(name, folder, free_port(address), authority)
         edge.map_file.write_text(Decision("blue").encode(), encoding="utf-8")
         configuration = CONFIGURATION.format(folder=folder, address=address, port=edge.port)
         (folder / "haproxy.cfg").write_text(configuration, encoding="utf-8")
         authority.cert_pem.write_to_path(str(folder / "ca.crt"))
-        certificate = authority.issue_cert(name)
-        certificate.cert_chain_pems[0].write_to_path(str(folder / "host.crt"))
-        certificate.private_key_pem.write_to_path(str(folder / "host.key"))
+        edge.certify()
         settings = {
             "name": name,
             "address": address,
