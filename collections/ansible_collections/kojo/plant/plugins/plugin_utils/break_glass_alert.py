@@ -41,12 +41,13 @@ def tell(transport: Transport | None, plant: str, glasses: Iterable[BrokenGlass]
 def _alert(plant: str, glass: BrokenGlass, moment: datetime) -> dict[str, object]:
     use = glass.use
     labels = {"severity": "high", "department": "compliance", "notify": "page", "plant": plant, "change": use.change}
-    due = f"Review it by {show(use.review_due)}. " if use.review_due else ""
+    due = show(use.review_due) if use.review_due else "at once"
+    told = f"By {', '.join(use.approvers)}, for {use.reference}; review due {due}. Reason: {use.reason}"
     return {
         "labels": {"alertname": "BreakGlassUnreviewed", **labels},
         "annotations": {
             "summary": f"The change {use.change} was made by break-glass",
-            "description": f"{', '.join(use.approvers)} did, for {use.reference}: {use.reason} {due}docs/changes.md",
+            "description": told,
         },
         "startsAt": show(use.at),
         "endsAt": show(moment if glass.reviewed else moment + FIRES),

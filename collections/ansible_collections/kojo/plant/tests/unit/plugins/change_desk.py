@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import json
 import ssl
@@ -19,6 +20,17 @@ DIGEST, OTHER_DIGEST = "3b" * 32, "4c" * 32
 KEY = "key-of-the-gate-CANARY"
 USED_AT = "2026-12-01T13:04:11Z"
 PROBLEM = "urn:kojo:problem:"
+
+
+SERVICE = Path(__file__).parents[7] / "service/src/kojo_mes"
+
+
+def fields(name: str) -> set[str]:
+    """The fields of a schema of the service's change requests."""
+    text = (SERVICE / "changes/schemas.py").read_text(encoding="utf-8")
+    (found,) = (node for node in ast.parse(text).body if isinstance(node, ast.ClassDef) and node.name == name)
+    parts = [part.target for part in found.body if isinstance(part, ast.AnnAssign)]
+    return {target.id for target in parts if isinstance(target, ast.Name)}
 
 
 def problem(status: int, kind: str, title: str, detail: str | None = None) -> tuple[int, dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,12 +13,18 @@ from typing import Any
 import pytest
 from ansible_collections.kojo.plant.plugins.plugin_utils.change_approval import Approvals
 from ansible_collections.kojo.plant.plugins.plugin_utils.change_decision import Basis, Grant, Question, Refused
+from ansible_collections.kojo.plant.plugins.plugin_utils.plant_model_shape import APPROVER_ROLE
 from ansible_collections.kojo.plant.tests.unit.plugins.approvers import REVIEW, Office
-from ansible_collections.kojo.plant.tests.unit.plugins.change_desk import DIGEST, OTHER_DIGEST
+from ansible_collections.kojo.plant.tests.unit.plugins.change_desk import DIGEST, OTHER_DIGEST, SERVICE, fields
 
 NOW = datetime(2026, 12, 1, 14, 0, 0, tzinfo=UTC)
 QUESTION = Question("C-1", DIGEST, "works", "deploy 1.4.0")
 OTHER = Question("C-1", DIGEST, "works", "deploy 1.4.0 again")
+# design, section 9
+JOB_ROLES = (
+    *("operator", "line_leader", "maintenance", "quality_inspector", "quality_manager", "manufacturing_lead"),
+    *("devops_lead", "auditor", "administrator"),
+)
 REASON = "line 3 stands still"
 
 
@@ -43,6 +50,16 @@ def reasons(
     with pytest.raises(Refused) as refused:
         approvals.ask(question, moment, reason)
     return refused.value.reasons
+
+
+def test_files_and_roles_are_those_of_the_service(office: Office) -> None:
+    path = office.write("C-1", during_production=False)
+    assert json.loads(path.read_bytes()).keys() == fields("ChangeContent")
+    states = (SERVICE / "changes/states.py").read_text(encoding="utf-8")
+    (roles,) = re.findall(r"^APPROVER_ROLES = frozenset\(\{(.*)\}\)$", states, re.MULTILINE)
+    assert {role.removeprefix("JobRole.").lower() for role in roles.split(", ")} == {
+        role for role in JOB_ROLES if APPROVER_ROLE.accepts(role)
+    }
 
 
 def test_two_people_in_two_roles_are_enough(office: Office, approvals: Approvals) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,14 +19,15 @@ from ansible_collections.kojo.plant.tests.unit.plugins.change_desk import (
     NO_ROUTE,
     NO_SERVER,
     OTHER_DIGEST,
+    SERVICE,
     Desk,
+    fields,
     open_desk,
     problem,
 )
 
 NOW = datetime(2026, 12, 1, 13, 4, 12, tzinfo=UTC)
 QUESTION = Question(CHANGE, DIGEST, "works", "deploy 1.4.0")
-SCHEMAS = Path(__file__).parents[8] / "service/src/kojo_mes/changes/schemas.py"
 
 
 @pytest.fixture
@@ -45,15 +45,6 @@ def at(url: str, folder: Path, key: str = KEY) -> ChangeService:
     return ChangeService(HttpsJson(url, str(folder / "ca.crt")), key, pause=lambda _: None)
 
 
-def fields(name: str) -> set[str]:
-    """The fields of a schema of the service."""
-    classes = [node for node in ast.parse(SCHEMAS.read_text(encoding="utf-8")).body if isinstance(node, ast.ClassDef)]
-    (found,) = [node for node in classes if node.name == name]
-    return {
-        part.target.id for part in found.body if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name)
-    }
-
-
 def test_the_desk_of_these_tests_speaks_as_the_service(desk: Desk, service: ChangeService) -> None:
     assert desk.authorisation.keys() == fields("Authorisation")
     service.use(QUESTION, service.ask(QUESTION, NOW))
@@ -61,6 +52,8 @@ def test_the_desk_of_these_tests_speaks_as_the_service(desk: Desk, service: Chan
     assert stored["body"].keys() == fields("Use")
     assert stored["use"].keys() == fields("UseOut")
     assert stored.keys() - {"body"} <= fields("Change")
+    for kind, where in {"not-found": "changes/service.py", "idempotency-key-in-flight": "kit/writes.py"}.items():
+        assert f'"{kind}"' in (SERVICE / where).read_text(encoding="utf-8")
 
 
 def test_an_approved_change_is_used_once_by_one_reference(desk: Desk, service: ChangeService) -> None:
