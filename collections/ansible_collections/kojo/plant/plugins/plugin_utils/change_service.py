@@ -94,7 +94,7 @@ class ChangeService:
         if status == HTTPStatus.OK and said is not None:
             return said
         said = said or {}
-        words = ": ".join(str(said[name]) for name in ("title", "detail") if said.get(name)) or "without a word"
+        words = _words(said)
         if _says_nothing(status, str(said.get("type", "")).removeprefix(PROBLEM)):
             raise Unanswered(f"it answered {status}, {words}")
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
@@ -103,6 +103,15 @@ class ChangeService:
                 " that it knows; run site.yml, which hands it out"
             )
         raise Refused(f"the service says {status}, {words}")
+
+
+def _words(problem: dict[str, Any]) -> str:
+    """What a problem document says (RFC 9457, and the service's list of wrong fields)."""
+    said = [str(problem[name]) for name in ("title", "detail") if problem.get(name)]
+    errors = problem.get("errors")
+    if isinstance(errors, list):
+        said += [f"{error.get('field')} {error.get('detail')}" for error in errors if isinstance(error, dict)]
+    return ": ".join(said) or "without a word"
 
 
 def _says_nothing(status: int, problem: str) -> bool:
