@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
 from ansible_collections.kojo.plant.plugins.plugin_utils.ssh_signature import Unverified, signer_of
+from ansible_collections.kojo.plant.tests.unit.plugins.signatures import key, sign
 
 NAMESPACE = "kojo-test"
-
-
-def key(folder: Path, name: str) -> str:
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(folder / name)], check=True)
-    return (folder / f"{name}.pub").read_text().strip()
-
-
-def sign(folder: Path, name: str, content: bytes, namespace: str = NAMESPACE) -> bytes:
-    command = ["ssh-keygen", "-q", "-Y", "sign", "-n", namespace, "-f", str(folder / name)]
-    return subprocess.run(command, input=content, capture_output=True, check=True).stdout
 
 
 @pytest.fixture
@@ -28,12 +18,12 @@ def signers(tmp_path: Path) -> dict[str, str]:
 
 def test_the_signer_is_named(tmp_path: Path, signers: dict[str, str]) -> None:
     for name in signers:
-        assert signer_of(b"what", sign(tmp_path, name, b"what"), NAMESPACE, signers) == name
+        assert signer_of(b"what", sign(tmp_path, name, b"what", NAMESPACE), NAMESPACE, signers) == name
 
 
 def test_other_content_is_not_signed(tmp_path: Path, signers: dict[str, str]) -> None:
     with pytest.raises(Unverified, match="doesn't fit the content as a kojo-test"):
-        signer_of(b"something else", sign(tmp_path, "aiko", b"what"), NAMESPACE, signers)
+        signer_of(b"something else", sign(tmp_path, "aiko", b"what", NAMESPACE), NAMESPACE, signers)
 
 
 def test_a_signature_for_something_else_does_not_pass(tmp_path: Path, signers: dict[str, str]) -> None:
@@ -44,7 +34,7 @@ def test_a_signature_for_something_else_does_not_pass(tmp_path: Path, signers: d
 def test_a_strangers_signature_does_not_pass(tmp_path: Path, signers: dict[str, str]) -> None:
     key(tmp_path, "mallory")
     with pytest.raises(Unverified, match="by none of aiko, ken"):
-        signer_of(b"what", sign(tmp_path, "mallory", b"what"), NAMESPACE, signers)
+        signer_of(b"what", sign(tmp_path, "mallory", b"what", NAMESPACE), NAMESPACE, signers)
 
 
 @pytest.mark.parametrize("nonsense", [b"", b"-----BEGIN SSH SIGNATURE-----\n", b"\x00" * 100])
