@@ -111,9 +111,11 @@ class Runtime:
             raise RuntimeFault(f"{command}: {len(rows)} rows instead of one")
         count = {name: int(value) for name, value in rows[0].items() if value and value.isdecimal()}
         requests = sum(count.get(name, 0) for name in ANSWERS)
+        # by the server, which counts as both; a drain's end is only an abort, an answer that never began only an error
+        cut_off = min(count.get("eresp", 0), count.get("srv_abrt", 0))
         return Traffic(
             requests=requests,
-            failures=min(requests, count.get("hrsp_5xx", 0) + count.get("srv_abrt", 0)),
+            failures=min(requests, count.get("hrsp_5xx", 0) + cut_off),
             connection_errors=count.get("econ", 0) + count.get("eresp", 0) + count.get("wretr", 0),
             response_ms=float(count.get("rtime", 0)),
         )

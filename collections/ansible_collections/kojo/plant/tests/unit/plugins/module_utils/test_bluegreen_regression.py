@@ -103,10 +103,9 @@ def test_a_baseline_that_says_little_lets_more_pass(known: int, seen: bool) -> N
 
 def test_during_a_canary_the_old_colour_is_seen_living() -> None:
     """A fault that both share is not the new colour's."""
-    trial = Regression(Limits(), LOOKS, Traffic())
-    assert not any(trial.look(Traffic(40, 1), Traffic(160, 4)) for _ in range(60))
-    alone = Regression(Limits(), LOOKS, Traffic(9600))
-    assert any(alone.look(Traffic(40, 1), Traffic()) for _ in range(60))
+    trial, alone = (Regression(Limits(), LOOKS, Traffic(600)) for _ in range(2))
+    assert not any(trial.look(Traffic(40, 2), Traffic(160, 8)) for _ in range(60))
+    assert any(alone.look(Traffic(40, 2), Traffic()) for _ in range(60))
 
 
 @pytest.mark.parametrize(("before", "fails"), [(Traffic(6000, 600), True), (Traffic(6000, 60), False)])
