@@ -116,6 +116,8 @@ class Watch:
                 return await trial.hold(f"somebody decided otherwise meanwhile (generation {now.generation})")
             if why := trial.look(meter.add(answers), answers):
                 return await trial.go_back(why)
+        if silent:
+            return await trial.hold(f"no edge could be asked at the end: {faults(answers)}")
         return await trial.end()
 
 

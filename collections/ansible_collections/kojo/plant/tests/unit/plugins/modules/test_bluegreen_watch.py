@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from ansible_collections.kojo.plant.plugins.module_utils.bluegreen.regression im
 from ansible_collections.kojo.plant.plugins.module_utils.bluegreen.service_level import ServiceLevel
 from ansible_collections.kojo.plant.plugins.module_utils.bluegreen.traffic import Traffic
 from ansible_collections.kojo.plant.plugins.module_utils.bluegreen.watch import Watch, Watched
-from ansible_collections.kojo.plant.plugins.module_utils.bluegreen.wire import ask_here
+from ansible_collections.kojo.plant.plugins.module_utils.bluegreen.wire import Unreachable, ask_here
 from ansible_collections.kojo.plant.tests.unit.plugins.bluegreen_edges import (
     COLLECTIONS,
     TestEdge,
@@ -253,6 +254,22 @@ def test_when_no_edge_can_be_asked_it_is_held(edges: Edges, fast: None) -> None:
     assert "no edge could be asked for 5 s" in watched.why
     for edge in edges.values():
         edge.start_agent()
+
+
+@pytest.mark.parametrize(("looks", "verdict"), [(2, "pass"), (3, "hold")])
+def test_a_watch_that_ends_in_silence_does_not_pass(fast: None, looks: int, verdict: str) -> None:
+    """An edge that answers three looks, the one before the watch among them."""
+    colours = dict.fromkeys(("blue", "green"), asdict(Traffic()))
+    answers = iter([{"recorded": asdict(Decision("blue")), "traffic": colours}] * 3)
+
+    async def edge(_request: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return next(answers)
+        except StopIteration:
+            raise Unreachable("edge1: no answer") from None
+
+    watched = asyncio.run(Watch({"edge1": edge}, {"edge1": edge}, "change-42", looks).run())
+    assert (watched.verdict, watched.beta) == (verdict, 1.0), watched.why
 
 
 def test_what_somebody_decides_meanwhile_ends_the_watch(edges: Edges, fast: None) -> None:
