@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -86,6 +87,20 @@ def _one_of(*choices: object) -> Leaf:
     return Leaf(lambda value: not isinstance(value, bool) and value in choices, f"one of {names}")
 
 
+def _public_key(value: Any) -> bool:
+    """One line as OpenSSH writes it, whose type is the one within the key: neither options nor a second line."""
+    found = re.fullmatch(r"([a-z0-9@.-]+) ([A-Za-z0-9+/]+={0,2})( [^\r\n]*)?", value)
+    if not found or found[1] not in KEY_TYPES:
+        return False
+    key = base64.b64decode(found[2], validate=True)
+    length = int.from_bytes(key[:4], "big")
+    return key[4 : 4 + length] == found[1].encode() and len(key) > 4 + length
+
+
+KEY_TYPES: Final = (
+    *("ssh-ed25519", "sk-ssh-ed25519@openssh.com", "ssh-rsa"),
+    *("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "sk-ecdsa-sha2-nistp256@openssh.com"),
+)
 LABEL: Final = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 TEXT: Final = Leaf(lambda value: isinstance(value, str) and value.strip(), "a text", "Assembly line 1")
 END: Final = Leaf(TEXT.test, "a zone or a group", "app")
@@ -117,6 +132,12 @@ WEEKDAY: Final = Leaf(
     lambda value: isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 7,
     "a weekday by ISO 8601 (1 is Monday, 7 Sunday)",
     "1",
+)
+SIGNER: Final = Leaf(TEXT.test, "a person's name", "aiko")
+PUBLIC_KEY: Final = Leaf(
+    _public_key,
+    "a public key of OpenSSH, in one line",
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI… aiko, as in ~/.ssh/id_ed25519.pub",
 )
 PORT: Final = Leaf(lambda v: isinstance(v, int) and not isinstance(v, bool) and 0 < v < 65536, "a port", "5432")
 
@@ -206,6 +227,7 @@ PAGE: Final = Record(
             ),
             "a list of shifts",
         ),
+        "plant_release_signers": Named(SIGNER, PUBLIC_KEY, "a dictionary of names and public keys"),
         "plant_service_levels": Record(
             {
                 "production_uptime": RATIO,
@@ -216,7 +238,7 @@ PAGE: Final = Record(
             }
         ),
     },
-    optional=frozenset({"plant_enterprise", "plant_areas", "plant_shifts"}),
+    optional=frozenset({"plant_enterprise", "plant_areas", "plant_shifts", "plant_release_signers"}),
 )
 
 
