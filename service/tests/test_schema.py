@@ -23,11 +23,17 @@ Say = pytest.CaptureFixture[str]
 
 
 @pytest.fixture
-def owner(postgres: servers.Postgres, database: str, monkeypatch: pytest.MonkeyPatch) -> MigrationSettings:
-    """Of a plant whose schema is the first release's."""
-    for name, value in environment(postgres, database).items():
+def owner(
+    postgres: servers.Postgres, empty_database: str, plant: Plant, release: Release, monkeypatch: pytest.MonkeyPatch
+) -> MigrationSettings:
+    """Of a plant whose schema is the first release's, which is what runs."""
+    variables = environment(postgres, empty_database)
+    for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    return MigrationSettings(**fields(environment(postgres, database)))
+    settings = MigrationSettings(**fields(variables))
+    release()
+    migrate(settings, plant)
+    return settings
 
 
 def told(capsys: Say, *arguments: str) -> dict[str, Any]:

@@ -24,6 +24,10 @@ def downgrade(): op.execute("SELECT 1")
 """
 
 
+def newest_migration() -> str:
+    return max(path.name[:4] for path in (ROOT / "service/src/kojo_mes/migrations/versions").glob("[0-9]*.py"))
+
+
 class Clone:
     """A clone with nothing but the service, and somebody's key."""
 
@@ -33,6 +37,7 @@ class Clone:
         shutil.copytree(ROOT / "service", self.root / "service", ignore=skipped)
         (self.root / ".venv-service").symlink_to(ROOT / ".venv-service")
         (self.root / ".gitignore").write_text(".state\n.venv-service\n*.local\n")
+        (self.root / "service/released-schema").write_text(f"{newest_migration()}\n")
         self.git("init", "-q", "-b", "main")
         self.commit()
         self.key = folder / "id"
@@ -62,10 +67,6 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Clone:
     clone = Clone(tmp_path)
     monkeypatch.setenv("RELEASE_KEY", str(clone.key))
     return clone
-
-
-def newest_migration() -> str:
-    return max(path.name[:4] for path in (ROOT / "service/src/kojo_mes/migrations/versions").glob("[0-9]*.py"))
 
 
 def test_a_release_verifies_and_is_the_commits(clone: Clone, capsys: Say) -> None:

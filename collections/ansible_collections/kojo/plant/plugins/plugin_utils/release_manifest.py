@@ -119,9 +119,8 @@ def read_release(folder: Path, signers: Mapping[str, str]) -> tuple[Release, str
     return release, signer
 
 
-def fits(release: Release, live: LiveSchema) -> str | None:
-    """Why RELEASE doesn't run on the schema LIVE, and what to do; None when it does."""
-    name, schema = release.release, release.schema
+def misfit(name: str, schema: SchemaRange, live: LiveSchema) -> str | None:
+    """Why the release NAME doesn't run on the schema LIVE, and what to do; None when it does."""
     if (live.revision or "") < schema.min:
         return (
             f"release {name} needs schema {schema.min}, and the database has {live.revision or 'none'}: "

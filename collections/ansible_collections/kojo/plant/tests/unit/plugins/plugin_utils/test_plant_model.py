@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import subprocess
 from collections.abc import Callable
@@ -264,7 +265,7 @@ ONE_FAULT = [
         for key in (
             "AAAAC3NzaC1lZDI1NTE5AAAAI",
             KEY.replace("ssh-ed25519", "ssh-rsa"),
-            KEY.replace("ssh-ed25519", "ssh-dss"),
+            f"ssh-dss {base64.b64encode(bytes([0, 0, 0, 7]) + b'ssh-dss' + bytes(4)).decode()}",
             KEY[:30],
             "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5",
             f"cert-authority {KEY}",

@@ -6,7 +6,6 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from ansible_collections.kojo.plant.plugins.plugin_utils.release_manifest import
     Release,
     ReleaseFault,
     SchemaRange,
-    fits,
+    misfit,
     read_release,
 )
 from ansible_collections.kojo.plant.tests.unit.plugins.plugin_utils.test_ssh_signature import key, sign
@@ -168,6 +167,6 @@ def test_a_signed_manifest_that_is_none(folder: Folder, change: Callable[[dict[s
     ids=str,
 )
 def test_who_fits(schema: tuple[str, str], live: tuple[str | None, str | None], says: str | None) -> None:
-    reason = fits(replace(RELEASE, schema=SchemaRange(*schema)), LiveSchema(*live))
+    reason = misfit("1.2.3", SchemaRange(*schema), LiveSchema(*live))
     assert (reason is None) == (says is None)
     assert re.search(says or "", reason or "")
