@@ -86,8 +86,9 @@ def _public_key(value: Any) -> bool:
     found = re.fullmatch(rf"({'|'.join(map(re.escape, KEY_TYPES))}) ([A-Za-z0-9+/]+=*)( [^\x00-\x1f\x7f]*)?", value)
     if not found:
         return False
-    kind = found[1].encode()
-    return b64decode(found[2], validate=True).startswith(len(kind).to_bytes(4, "big") + kind)
+    kind, key = found[1].encode(), b64decode(found[2], validate=True)
+    header = len(kind).to_bytes(4, "big") + kind
+    return key.startswith(header) and len(key) > len(header)
 
 
 def _one_of(*choices: object) -> Leaf:
@@ -136,6 +137,7 @@ WEEKDAY: Final = Leaf(
 APPROVER: Final = Leaf(_matching(r"[a-z][a-z0-9_-]{0,62}"), "a name (lower-case letters, digits, - and _)", "sato")
 APPROVER_ROLE: Final = _one_of("manufacturing_lead", "devops_lead", "quality_manager")
 PUBLIC_KEY: Final = Leaf(_public_key, "an OpenSSH public key in one line", "the line of ~/.ssh/id_ed25519.pub")
+SIGNER: Final = Leaf(TEXT.test, "a person's name", "aiko")
 PORT: Final = Leaf(lambda v: isinstance(v, int) and not isinstance(v, bool) and 0 < v < 65536, "a port", "5432")
 
 PORT_PROTOCOLS: Final = ("tcp", "udp")
@@ -227,6 +229,7 @@ PAGE: Final = Record(
         "plant_approvers": Named(
             APPROVER, Record({"role": APPROVER_ROLE, "key": PUBLIC_KEY}), "a dictionary of people"
         ),
+        "plant_release_signers": Named(SIGNER, PUBLIC_KEY, "a dictionary of names and public keys"),
         "plant_service_levels": Record(
             {
                 "production_uptime": RATIO,
@@ -238,7 +241,14 @@ PAGE: Final = Record(
         ),
     },
     optional=frozenset(
-        {"plant_enterprise", "plant_areas", "plant_shifts", "plant_production_windows", "plant_approvers"}
+        {
+            "plant_enterprise",
+            "plant_areas",
+            "plant_shifts",
+            "plant_production_windows",
+            "plant_approvers",
+            "plant_release_signers",
+        }
     ),
 )
 

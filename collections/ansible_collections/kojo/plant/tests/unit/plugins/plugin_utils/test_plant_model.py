@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import copy
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +21,7 @@ KENS_KEY = (
 )
 OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAII5myPd9VTv8FK2N+7uvRf2zgW88EL0kx4OxF0MEd57H"
 
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIL0OlOADXvKplgd7KQlzzzYou+Tna+eZw6GO75X9/TsW"
 # Small enough to read, and with everything in it: two zones, a firewall, hosts that do several things.
 PLANT: dict[str, Any] = {
     "page": {
@@ -79,6 +83,7 @@ PLANT: dict[str, Any] = {
             "aiko": {"role": "devops_lead", "key": f"{AIKOS_KEY} aiko@office, 田中"},
             "ken": {"role": "quality_manager", "key": KENS_KEY},
         },
+        "plant_release_signers": {"aiko": f"{KEY} aiko@works"},
         "plant_service_levels": {
             "production_uptime": 0.999,
             "database_uptime": 0.9995,
@@ -311,6 +316,29 @@ ONE_FAULT = [
         "one role alone (devops_lead)",
         "another",
     ),
+    # who may release
+    (
+        page("plant_release_signers", [KEY]),
+        "plant_release_signers",
+        "is not a dictionary of names and public keys",
+        "write a dictionary",
+    ),
+    *(
+        (page("plant_release_signers", "ken", key), "plant_release_signers.ken", "is not an OpenSSH public key", ".pub")
+        for key in (
+            "AAAAC3NzaC1lZDI1NTE5AAAAI",
+            KEY.replace("ssh-ed25519", "ssh-rsa"),
+            f"ssh-dss {base64.b64encode(bytes([0, 0, 0, 7]) + b'ssh-dss' + bytes(4)).decode()}",
+            KEY[:30],
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5",
+            f"cert-authority {KEY}",
+            f'namespaces="git" {KEY}',
+            f"{KEY}\nken {KEY}",
+            f"{KEY}\n",
+            17,
+        )
+    ),
+    (page("plant_release_signers", " ", KEY), "plant_release_signers. ", "is not a person's name", "aiko"),
     # zones and addresses
     (page("plant_zones", "front", "level", 7), "plant_zones.front.level", "7 is not one of", "write one of them"),
     (
@@ -493,7 +521,14 @@ def test_junk_is_reported_never_a_crash(plant: dict[str, Any], key: str, junk: A
     plant["page"][key] = junk
     legal = (key, junk) in [
         *((name, []) for name in ("plant_control_nodes", "plant_shifts", "plant_production_windows")),
-        ("plant_approvers", {}),
+        *((name, {}) for name in ("plant_approvers", "plant_release_signers")),
         *((name, "text") for name in ("plant_id", "plant_domain")),
     ]
     assert bool(faults(plant)) != legal
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])
+def test_a_key_is_taken_as_ssh_keygen_writes_it(plant: dict[str, Any], tmp_path: Path, kind: str) -> None:
+    subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "ken of 工場", "-f", tmp_path / "key"], check=True)
+    plant["page"]["plant_release_signers"]["ken"] = (tmp_path / "key.pub").read_text(encoding="utf-8").rstrip("\n")
+    assert faults(plant) == []
