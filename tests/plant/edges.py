@@ -14,10 +14,15 @@ def address(plant: Plant) -> str:
     return str(plant.vars["plant_virtual_address"])
 
 
-def client(plant: Plant, port: int = 443, key: str | None = None) -> httpx.Client:
+def client(plant: Plant, port: int = 443, key: str | None = None, at: str = "") -> httpx.Client:
+    """AT: an edge's own address; without it the virtual one."""
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     return httpx.Client(
-        base_url=f"https://{address(plant)}:{port}", verify=plant.tls(), headers=headers, timeout=15, trust_env=False
+        base_url=f"https://{at or address(plant)}:{port}",
+        verify=plant.tls(),
+        headers=headers,
+        timeout=15,
+        trust_env=False,
     )
 
 

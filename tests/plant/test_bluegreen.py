@@ -35,9 +35,10 @@ def idle(plant: Plant, host: Callable[[str], Host]) -> Iterator[str]:
 
 
 def seen(plant: Plant, status: int) -> None:
-    """Until the edges answer so for the idle colour."""
-    with edges.client(plant, port=8443) as preview:
-        eventually(lambda: preview.get("/health").status_code, lambda code: code == status, 60)
+    """Until each edge answers so for the idle colour: it is each one's own checks that tell."""
+    for name in plant.groups["edge"]:
+        with edges.client(plant, port=8443, at=plant.address(name)) as preview:
+            eventually(lambda: preview.get("/health").status_code, lambda code: code == status, 60)
 
 
 def test_the_edges_agree(plant: Plant, host: Callable[[str], Host]) -> None:
