@@ -10,7 +10,7 @@ export PATH := $(BIN):$(PATH)
 export KOJO_PLANT := $(abspath $(PLANT))
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help plant test fuzz clean root setup secrets wheelhouse lab lint unit plant-test figures picture docs
+.PHONY: help plant test fuzz clean root setup secrets wheelhouse release lab lint unit plant-test figures picture docs
 
 help: ## what there is
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -39,6 +39,9 @@ secrets: setup ## the plant's missing secrets, into group_vars/all/secrets.yml
 
 wheelhouse: setup ## the service and all it needs, as one archive for hosts without a way out
 	@python -m tools.wheelhouse
+
+release: setup ## the wheelhouse of what is committed, and its signed manifest: RELEASE_KEY=~/.ssh/id_ed25519
+	@python -m tools.release
 
 lab: setup ## the bare hosts of the plant as containers
 	@$(LAB) molecule reset > /dev/null && $(LAB) molecule create

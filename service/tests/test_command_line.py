@@ -52,6 +52,11 @@ SEEN: dict[str, dict[int, str]] = {
         2: ARGUMENTS,
         3: "test_migrations.py::test_exit_codes_tell_what_there_is_to_do",
     },
+    "schema": {
+        0: "test_schema.py::test_what_is_live_and_what_is_pending",
+        1: "test_schema.py::test_no_database_is_a_failure",
+        2: ARGUMENTS,
+    },
     "check": {
         0: "test_settings.py::test_check_passes_when_all_is_right",
         2: "test_settings.py::test_check_names_settings_and_connections_in_one_run",

@@ -199,7 +199,7 @@ async def test_a_write_without_version_or_key_says_so(lamp: tuple[httpx.AsyncCli
     st.integers(-(2**63), 2**63 - 1),
 )
 def test_a_cursor_comes_back_as_it_went(time: datetime, word: str, number: int) -> None:
-    assert cursor_of(datetime, str, int)(encode(time, word, number)) == (time, word, number)
+    assert asyncio.run(cursor_of(datetime, str, int)(encode(time, word, number))) == (time, word, number)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_a_cursor_comes_back_as_it_went(time: datetime, word: str, number: int) 
 )
 def test_what_is_no_cursor_is_refused(given_: str) -> None:
     with pytest.raises(Exception, match="not valid") as caught:
-        cursor_of(datetime, str)(given_)
+        asyncio.run(cursor_of(datetime, str)(given_))
     assert getattr(caught.value, "status_code", None) == 422
 
 

@@ -141,6 +141,7 @@ CHECKS: dict[str, Callable[[Path, str], None]] = {
     "make lint": makes("tools/test lint"),
     "make unit": makes("tools/test unit"),
     "make fuzz": makes("tools/fuzz"),
+    "make release RELEASE_KEY=~/.ssh/id_ed25519": makes("-m tools.release"),
     "make docs": recipe_runs,
     "make picture": recipe_runs,
     "make figures": runs,

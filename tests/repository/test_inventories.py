@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -29,3 +30,15 @@ def test_a_shipped_plant_has_no_fault(plant: str) -> None:
         groups={**groups, "all": list(variables)},
     )
     assert found == []
+
+
+def test_approval_files_beside_an_inventory_are_no_part_of_it(tmp_path: Path) -> None:
+    """Ansible takes every .json of an inventory's folder for hosts and groups."""
+    plant = shutil.copytree(ROOT / "inventories/plant_b", tmp_path / "works", ignore=shutil.ignore_patterns(".state"))
+    command = [str(Path(sys.executable).with_name("ansible-inventory")), "-i", str(plant), "--list"]
+    before = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    (plant / "approvals").mkdir()
+    (plant / "approvals/C-1.json").write_text('{"edge": {"hosts": {"stranger": {}}}}', encoding="utf-8")
+    (plant / "approvals/C-1.json.sato.sig").write_text("-----BEGIN SSH SIGNATURE-----", encoding="utf-8")
+    after = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    assert (after.stdout, after.stderr) == (before.stdout, before.stderr)

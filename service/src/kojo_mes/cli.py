@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -97,7 +98,9 @@ def command_line() -> argparse.ArgumentParser:
     pending = f"{EXIT_CODES}, 3 changes are pending (--check)"
     command = add("migrate", _migrate, "bring schema, lines and partitions up to date", pending)
     command.add_argument("--check", action="store_true", help="change nothing; exit 3 when there is something to do")
-    command.add_argument("--to", default="head", metavar="REVISION", help="a revision, head (default) or base")
+    command.add_argument("--to", default="head", metavar="REVISION", help="a revision, head (default), expand or base")
+    command = add("schema", _schema, "tell which schemas this release works with, as JSON")
+    command.add_argument("--live", action="store_true", help="also the database's own schema, and what is pending")
     command = add("check", _check, "check a process's settings and connections, and name all faults", CHECK_CODES)
     command.add_argument("process", nargs="?", default="api", choices=CHECKED, help="default: api")
     add_audit_arguments(add("audit", _audit_verify, "verify or export the audit trail"), _audit_verify, _audit_export)
@@ -138,6 +141,22 @@ def _migrate(options: argparse.Namespace) -> int:
     if not changes:
         print("nothing to do")
     return PENDING if changes and options.check else DONE
+
+
+def _schema(options: argparse.Namespace) -> int:
+    from alembic.util import CommandError
+
+    from kojo_mes.migrations.chain import Chain
+    from kojo_mes.schema import of_database, of_release
+
+    try:
+        chain = Chain.read()
+    except CommandError as error:
+        print(f"kojo-mes schema: {error}", file=sys.stderr)
+        return FAILED
+    live = of_database(load(MigrationSettings), chain) if options.live else {}
+    print(json.dumps(of_release(chain) | live))
+    return DONE
 
 
 def _check(options: argparse.Namespace) -> int:

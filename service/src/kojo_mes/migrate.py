@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import psycopg
 from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine, text
-from sqlalchemy.pool import NullPool
+from alembic.util import CommandError
+from sqlalchemy import Connection, text
 
 from kojo_mes.audit.repository import make_partitions as make_audit_partitions
 from kojo_mes.kit import console
@@ -19,20 +14,20 @@ from kojo_mes.kit.orm import SCHEMA
 from kojo_mes.kit.settings import MigrationSettings
 from kojo_mes.lines.plant import Plant
 from kojo_mes.lines.repository import synchronise
+from kojo_mes.migrations.chain import Chain, config
 from kojo_mes.products.repository import synchronise as synchronise_products
 from kojo_mes.readings.repository import make_partitions
+from kojo_mes.schema import LiveSchema, engine, note
 from kojo_mes.shifts.page_repository import synchronise as synchronise_shifts
 
 HEAD = "head"
 BASE = "base"
+EXPAND = "expand"  # as far as this release's code needs: what is left only takes away
 
 
 def migrate(settings: MigrationSettings, plant: Plant, target: str = HEAD, *, dry_run: bool = False) -> list[str]:
     """What changed (in a dry run: what would), a line each; empty when there was nothing to do."""
-    engine = create_engine(
-        "postgresql+psycopg://", creator=lambda: psycopg.connect(settings.conninfo()), poolclass=NullPool
-    )
-    with engine.connect() as connection, connection.begin() as transaction:
+    with engine(settings).connect() as connection, connection.begin() as transaction:
         _alone(connection)
         changes = _migrate(connection, plant, target, dry_run)
         if dry_run:
@@ -63,22 +58,22 @@ def _alone(connection: Connection) -> None:
 
 
 def _migrate(connection: Connection, plant: Plant, target: str, dry_run: bool) -> list[str]:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.attributes["connection"] = connection
-    scripts = ScriptDirectory.from_config(config)
-
-    present = MigrationContext.configure(connection, opts={"version_table_schema": SCHEMA}).get_current_revision()
-    wanted = scripts.get_current_head() if target == HEAD else None if target == BASE else target
+    chain = Chain.read()
+    live = LiveSchema.read(connection)
+    present, wanted = live.revision, _wanted(chain, live, target)
     changes = []
     if present != wanted:
         changes.append(f"schema: {present or BASE} → {wanted or BASE}")
         if dry_run:
             return changes
         connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
-        older = wanted is None or wanted in {step.revision for step in scripts.iterate_revisions(present, BASE)}
-        (command.downgrade if older else command.upgrade)(config, wanted or BASE)
-    if wanted != scripts.get_current_head():
+        alembic = config()
+        alembic.attributes["connection"] = connection
+        older = (wanted or "") < (present or "")
+        (command.downgrade if older else command.upgrade)(alembic, wanted or BASE)
+        if (needs := chain.needs(wanted)) != live.needs:
+            note(connection, needs)
+    if wanted is None or wanted < chain.oldest:
         return changes
     if rows := synchronise(connection, plant):
         changes.append(f"plant: {len(rows)} rows of lines, equipment and sensors")
@@ -96,3 +91,21 @@ def _migrate(connection: Connection, plant: Plant, target: str, dry_run: bool) -
             _driver(connection), console.actor(), "plant:synchronise", ref, old=change.old, new=change.new
         )
     return changes
+
+
+def _wanted(chain: Chain, live: LiveSchema, target: str) -> str | None:
+    if live.revision and live.revision not in chain:
+        if target in (HEAD, EXPAND) and live.is_ahead_of(chain):
+            return live.revision
+        needs = f", which needs a release that knows {live.needs}" if live.needs else ""
+        raise CommandError(
+            f"the database has schema {live.revision}{needs}, and this release knows those up to {chain.newest}: "
+            "take a later release"
+        )
+    if target == EXPAND:
+        return max(live.revision or "", chain.oldest)
+    if target in (HEAD, BASE):
+        return chain.newest if target == HEAD else None
+    if target not in chain:
+        raise CommandError(f"there is no revision {target}; this release knows those up to {chain.newest}")
+    return target

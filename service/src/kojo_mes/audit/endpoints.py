@@ -57,7 +57,7 @@ LINES = {
 SEAL_LINES = {"application/x-ndjson": {"schema": {"type": "string", "description": "audit/records.py: seal line"}}}
 
 
-def _selection(
+async def _selection(
     record_type: Annotated[Storable | None, Query(examples=["lot"])] = None,
     record_id: Annotated[Storable | None, Query(description="with `record_type`", examples=["L-2026-001"])] = None,
     actor: Annotated[Storable | None, Query(description="id of the person, device or login")] = None,

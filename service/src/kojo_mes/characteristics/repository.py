@@ -82,11 +82,12 @@ async def specifications(
     return (await session.execute(query)).scalars().all()
 
 
-async def effective(session: ReadSession, characteristic: str, at: datetime) -> Specification | None:
-    """The approved version whose beginning is the last one up to that time."""
+async def effective(session: ReadSession, characteristic: str, at: datetime | None = None) -> Specification | None:
+    """The approved version whose beginning is the last one up to that time, or up to now."""
+    moment = func.statement_timestamp() if at is None else at
     query = (
         select(Specification)
-        .where(Specification.characteristic_id == characteristic, Specification.effective_from <= at)
+        .where(Specification.characteristic_id == characteristic, Specification.effective_from <= moment)
         .order_by(Specification.effective_from.desc())
         .limit(1)
     )

@@ -108,7 +108,7 @@ async def approve(
 
 async def read(session: ReadSession, characteristic: str) -> CharacteristicDetail:
     row = known(await repository.find(session, characteristic), characteristic)
-    effective = await repository.effective(session, characteristic, await now(session))
+    effective = await repository.effective(session, characteristic)
     return CharacteristicDetail(
         **CharacteristicOut.model_validate(row).model_dump(),
         effective=SpecificationOut.model_validate(effective) if effective else None,

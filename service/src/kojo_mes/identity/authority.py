@@ -73,10 +73,8 @@ class Directory:
     async def _person(self, database: Database, session_id: str) -> Actor | None:
         async def look_up() -> Standing | None:
             async def work(session: ReadSession) -> Standing | None:
-                holder = await repository.session_holder(session, session_id)
-                if holder is None:
-                    return None
-                return Standing(holder.id, holder.name, await usable_roles(session, holder.id))
+                holder = await repository.session_holder(session, session_id, policy.VERSION, QUALIFIED)
+                return Standing(holder.id, holder.name, frozenset(holder.roles)) if holder else None
 
             return await database.read(work)
 
@@ -99,14 +97,6 @@ class Directory:
             return lacking
 
         return await database.write(work, repeatable=True)
-
-
-async def usable_roles(session: ReadSession, person_id: str) -> frozenset[str]:
-    """Granted, qualified for where that is needed, and none before the policy is acknowledged."""
-    if not await repository.has_acknowledged(session, person_id, policy.VERSION):
-        return frozenset()
-    held = await repository.roles(session, [person_id], QUALIFIED)
-    return frozenset(row.role for row in held if row.usable)
 
 
 async def _lacking(session: ReadSession, actor: Actor) -> str | None:

@@ -27,20 +27,21 @@ from kojo_mes.kit.database import ReadSession, WriteSession
 from kojo_mes.lines.models import Equipment
 
 # a role is usable while its grant stands and, where it needs one, a qualification for it is valid
-ROLES = text("""
-    SELECT held.person_id, held.role, held.granted_by, held.granted_at, trained.until AS qualified_until,
-           NOT held.role = ANY(:qualified)
-               OR coalesce(trained.since <= statement_timestamp() AND trained.until > statement_timestamp(), false)
-               AS usable
-    FROM mes.role_grant AS held
+USABLE = """NOT held.role = ANY(:qualified)
+               OR coalesce(trained.since <= statement_timestamp() AND trained.until > statement_timestamp(), false)"""
+GRANTS = """mes.role_grant AS held
     LEFT JOIN LATERAL (
         SELECT valid_from AS since, valid_until AS until FROM mes.qualification
         WHERE person_id = held.person_id AND role = held.role AND revoked_at IS NULL
         ORDER BY valid_from <= statement_timestamp() DESC, valid_until DESC LIMIT 1
     ) AS trained ON true
-    WHERE held.revoked_at IS NULL AND held.person_id = ANY(:people)
+    WHERE held.revoked_at IS NULL"""
+ROLES = text(f"""
+    SELECT held.person_id, held.role, held.granted_by, held.granted_at, trained.until AS qualified_until,
+           {USABLE} AS usable
+    FROM {GRANTS} AND held.person_id = ANY(:people)
     ORDER BY held.person_id, held.role
-""")
+""")  # noqa: S608
 
 PEOPLE = text("""
     SELECT person.id, user_name, name, oidc_subject, person.created_at, deactivated_at, person.version,
@@ -58,11 +59,15 @@ PEOPLE = text("""
     ORDER BY person.id LIMIT :limit
 """)
 
-SESSION_HOLDER = text("""
-    SELECT person.id, person.name FROM mes.login_session AS session JOIN mes.person ON person.id = session.person_id
+SESSION_HOLDER = text(f"""
+    SELECT person.id, person.name,
+           ARRAY(SELECT held.role FROM {GRANTS} AND held.person_id = person.id AND ({USABLE})
+                 AND EXISTS (SELECT FROM mes.acknowledgement AS said
+                             WHERE said.person_id = person.id AND said.policy = :policy)) AS roles
+    FROM mes.login_session AS session JOIN mes.person ON person.id = session.person_id
     WHERE session.id = :session AND session.revoked_at IS NULL AND session.expires_at > now()
       AND person.deactivated_at IS NULL
-""")
+""")  # noqa: S608
 
 ACKNOWLEDGE = text("""
     INSERT INTO mes.acknowledgement (person_id, policy) VALUES (:person, :policy) ON CONFLICT DO NOTHING
@@ -233,9 +238,11 @@ async def has_acknowledged(session: ReadSession, person_id: str, policy: str) ->
     return bool((await session.execute(ACKNOWLEDGED, {"person": person_id, "policy": policy})).scalar_one())
 
 
-async def session_holder(session: ReadSession, session_id: str) -> Any | None:
-    """Id and name of the person whose session this is, while it lasts."""
-    return (await session.execute(SESSION_HOLDER, {"session": session_id})).one_or_none()
+async def session_holder(session: ReadSession, session_id: str, policy: str, qualified: Iterable[str]) -> Any | None:
+    """Id and name of the person whose session this is, while it lasts; roles: granted, qualified for where that is
+    needed, and none before the policy is acknowledged."""
+    values = {"session": session_id, "policy": policy, "qualified": list(qualified)}
+    return (await session.execute(SESSION_HOLDER, values)).one_or_none()
 
 
 async def refresh_token(session: WriteSession, token_hash: bytes) -> tuple[RefreshToken, LoginSession] | None:

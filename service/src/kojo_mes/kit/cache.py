@@ -97,7 +97,7 @@ class Cache:
         if time.monotonic() < self._resting_until:
             return None
         try:
-            async with self._redis.pipeline() as together:
+            async with self._redis.pipeline(transaction=False) as together:
                 together.incr(PREFIX + key)
                 together.pexpire(PREFIX + key, milliseconds)
                 counted, _ = await together.execute()

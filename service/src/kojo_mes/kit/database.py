@@ -17,7 +17,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection, ExceptionContext, ExecutionContext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from kojo_mes.kit.logging import get
 from kojo_mes.kit.metrics import STATEMENT_DURATION
@@ -32,7 +32,6 @@ GONE = {"57P01", "57P02", "57P03", "25006"}
 CONFLICT = {"40001", "40P01"}
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5
 LONGEST_GOODBYE = 2.0
-READ_ONLY = {"postgresql_readonly": True}  # BEGIN says it: one round trip less than by SET TRANSACTION
 BEGAN = "kojo_began"  # on a statement's context: when it was sent
 
 
@@ -78,30 +77,19 @@ def is_conflict(error: BaseException) -> bool:
 
 class Database:
     def __init__(self, settings: DatabaseSettings) -> None:
-        conninfo = settings.conninfo()
         self._deadline = settings.database_deadline
-        self._engine = create_async_engine(
-            "postgresql+psycopg://",
-            async_creator=lambda: psycopg.AsyncConnection.connect(conninfo),
-            pool_size=settings.database_pool_size,
-            max_overflow=0,
-            pool_timeout=settings.database_deadline,
-            pool_use_lifo=True,
-        )
-        event.listen(self._engine.sync_engine, "handle_error", _read_only_is_disconnect)
-        event.listen(self._engine.sync_engine, "before_cursor_execute", _statement_begins)
-        event.listen(self._engine.sync_engine, "after_cursor_execute", _statement_ends)
+        # what only reads has connections of its own: without a transaction a query is one round trip instead of three
+        readers = _engine(settings, settings.conninfo(read_only=True), isolation_level="AUTOCOMMIT")
+        writers = _engine(settings, settings.conninfo())
+        self._engines = (readers, writers)
         info = {"settings": settings}  # rules of the plant, for work that knows nothing but its session
-        self._readers = async_sessionmaker(self._engine, class_=ReadSession, expire_on_commit=False, info=info)
-        self._writers = async_sessionmaker(self._engine, class_=WriteSession, expire_on_commit=False, info=info)
+        self._readers = async_sessionmaker(readers, class_=ReadSession, expire_on_commit=False, info=info)
+        self._writers = async_sessionmaker(writers, class_=WriteSession, expire_on_commit=False, info=info)
         self._abandoned: set[asyncio.Task[Any]] = set()
 
     async def read(self, work: Callable[[ReadSession], Awaitable[T]], *, deadline: float | None = None) -> T:
         async def attempt() -> T:
             async with self._session(self._readers) as session:
-                await session.connection(
-                    execution_options={"postgresql_readonly": True}
-                )  # BEGIN says it: one trip less
                 return await work(session)
 
         return await self._within_deadline(attempt, repeatable=True, deadline=deadline)
@@ -133,7 +121,8 @@ class Database:
     async def close(self) -> None:
         if self._abandoned:
             await asyncio.wait(self._abandoned, timeout=LONGEST_GOODBYE)
-        await self._engine.dispose()
+        for engine in self._engines:
+            await engine.dispose()
 
     @contextlib.asynccontextmanager
     async def _session(self, sessions: async_sessionmaker[Session]) -> AsyncIterator[Session]:
@@ -187,6 +176,22 @@ class Database:
         self._abandoned.discard(task)
         if not task.cancelled() and (error := task.exception()):
             log.warning("abandoned_transaction_failed", reason=str(error))
+
+
+def _engine(settings: DatabaseSettings, conninfo: str, **options: Any) -> AsyncEngine:
+    engine = create_async_engine(
+        "postgresql+psycopg://",
+        async_creator=lambda: psycopg.AsyncConnection.connect(conninfo),
+        pool_size=settings.database_pool_size,
+        max_overflow=0,
+        pool_timeout=settings.database_deadline,
+        pool_use_lifo=True,
+        **options,
+    )
+    event.listen(engine.sync_engine, "handle_error", _read_only_is_disconnect)
+    event.listen(engine.sync_engine, "before_cursor_execute", _statement_begins)
+    event.listen(engine.sync_engine, "after_cursor_execute", _statement_ends)
+    return engine
 
 
 def _read_only_is_disconnect(context: ExceptionContext) -> None:

@@ -41,7 +41,7 @@ def cursor_of(*types: type) -> Callable[..., Any]:
     wanted = tuple(_STORABLE.get(kind, kind) for kind in types)
     keys: TypeAdapter[tuple[Any, ...]] = TypeAdapter(tuple[wanted])  # type: ignore[valid-type]
 
-    def cursor(
+    async def cursor(
         given: Annotated[
             str | None, Query(alias="cursor", max_length=1000, description="`next` of the page before")
         ] = None,
@@ -64,7 +64,7 @@ _STORABLE: dict[type, Any] = {
 }
 
 
-def _single(keys: Annotated[tuple[str] | None, Depends(cursor_of(str))]) -> str | None:
+async def _single(keys: Annotated[tuple[str] | None, Depends(cursor_of(str))]) -> str | None:
     return keys[0] if keys else None
 
 

@@ -30,7 +30,7 @@ def checked(start: datetime, end: datetime, place: str) -> Bounds:
     return Bounds(start, end)
 
 
-def _period(
+async def _period(
     start: Annotated[Time, Query(alias="from", examples=["2026-01-05T06:00:00+09:00"])],
     end: Annotated[Time, Query(alias="to", examples=["2026-01-05T14:00:00+09:00"], description="up to before it")],
 ) -> Bounds:

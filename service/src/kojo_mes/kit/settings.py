@@ -198,8 +198,8 @@ class DatabaseSettings(Settings):
     def credentials(self) -> tuple[str, SecretStr | None]:
         raise NotImplementedError
 
-    def conninfo(self) -> str:
-        """libpq tries the hosts in turn until one accepts writes, so a failover needs no new settings."""
+    def conninfo(self, *, read_only: bool = False) -> str:
+        """libpq tries the hosts in turn until one is the primary, so a failover needs no new settings."""
         user, password = self.credentials()
         tls = (
             {"sslmode": "verify-full", "sslrootcert": str(self.tls_ca), "ssl_min_protocol_version": "TLSv1.3"}
@@ -212,7 +212,8 @@ class DatabaseSettings(Settings):
             dbname=self.database_name,
             user=user,
             password=password.get_secret_value() if password else None,
-            target_session_attrs="read-write",
+            # a session that is read-only by its own wish is none that accepts writes
+            target_session_attrs="primary" if read_only else "read-write",
             connect_timeout=self.database_connect_timeout,
             tcp_user_timeout=self.database_tcp_user_timeout,
             keepalives=1,
@@ -220,7 +221,8 @@ class DatabaseSettings(Settings):
             keepalives_interval=1,
             keepalives_count=3,
             application_name="kojo-mes",
-            options="-c TimeZone=UTC -c idle_in_transaction_session_timeout=30s",
+            options="-c TimeZone=UTC -c idle_in_transaction_session_timeout=30s"
+            + (" -c default_transaction_read_only=on" if read_only else ""),
             **tls,
         )
 

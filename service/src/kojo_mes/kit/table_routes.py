@@ -18,7 +18,7 @@ Endpoint = Callable[..., Awaitable[Any]]
 PARAMETER = "table_wanted_at"
 
 
-def _wanted_at(request: Request, as_csv: AsCsv) -> URL | None:
+async def _wanted_at(request: Request, as_csv: AsCsv) -> URL | None:
     """The address of a request that wants a table."""
     return request.url if as_csv else None
 

@@ -25,7 +25,7 @@ class Format(StrEnum):
     CSV = "csv"
 
 
-def _as_csv(
+async def _as_csv(
     wanted: Annotated[Format | None, Query(alias="format", description="goes before `Accept: text/csv`")] = None,
     accept: Annotated[str, Header(include_in_schema=False)] = "",  # OpenAPI has it by the answers' media types
 ) -> bool:

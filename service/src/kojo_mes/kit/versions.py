@@ -13,7 +13,7 @@ from kojo_mes.kit.problems import Fault, Problem, invalid
 ETAG = r'^"[0-9]{1,9}"$'
 
 
-def _version(
+async def _version(
     given: Annotated[
         str | None, Header(alias="If-Match", description="the ETag of the version that is changed", examples=['"7"'])
     ] = None,

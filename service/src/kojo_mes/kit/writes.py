@@ -155,18 +155,18 @@ async def record_denial(database: Database, actor: Actor, error: Exception) -> N
         await database.write(lambda session: error.remember(session, actor), repeatable=True)
 
 
-def writing(permission: Permission) -> Callable[..., Write]:
+def writing(permission: Permission) -> Callable[..., Awaitable[Write]]:
     """Dependency: a Write of an actor that may, under the request's Idempotency-Key."""
 
     authorised = Depends(permitted(permission))
 
-    def write(request: Request, key: Key, actor: Actor = authorised) -> Write:
+    async def write(request: Request, key: Key, actor: Actor = authorised) -> Write:
         return Write(actor, request.app.state.database, request, key)
 
     return write
 
 
-def writing_own(request: Request, key: Key, actor: Annotated[Actor, Depends(authenticated)]) -> Write:
+async def writing_own(request: Request, key: Key, actor: Annotated[Actor, Depends(authenticated)]) -> Write:
     """Dependency: a Write of whoever is authenticated, to their own account alone."""
     return Write(actor, request.app.state.database, request, key)
 

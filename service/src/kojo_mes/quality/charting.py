@@ -106,7 +106,7 @@ async def data(
         spreads = ranges(ChartKind(chart.kind), [sample(check) for check in series])
         for check, point, spread in zip(series, found, spreads, strict=True):
             plotted[check.id] = _plotted(chart, check, point, spread, signals.get(check.id, []))
-    specification = await characteristics.effective(session, chart.characteristic_id, await now(session))
+    specification = await characteristics.effective(session, chart.characteristic_id)
     return ChartData(
         chart=ChartOut.model_validate(chart),
         unit=specification.unit if specification else None,

@@ -5,19 +5,15 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.kojo.plant.plugins.plugin_utils import journal_origin
+from ansible_collections.kojo.plant.plugins.plugin_utils.journal_entry import entry, write
 from ansible_collections.kojo.plant.plugins.plugin_utils.journal_file import JournalFault, journal_files
-from ansible_collections.kojo.plant.plugins.plugin_utils.journal_format import canonical, now, plain
-from ansible_collections.kojo.plant.plugins.plugin_utils.journal_run import opened
-from ansible_collections.kojo.plant.plugins.plugin_utils.journal_secrets import Secrets
-from ansible_collections.kojo.plant.plugins.plugin_utils.journal_settings import RUN, Settings, of_task
+from ansible_collections.kojo.plant.plugins.plugin_utils.journal_format import canonical
+from ansible_collections.kojo.plant.plugins.plugin_utils.journal_settings import Settings, of_task
 
-LONGEST_EVENT = 256 * 2**10
 ARGUMENTS = {
     "action": {"type": "str", "required": True},
     "record_type": {"type": "str", "required": True},
@@ -43,41 +39,26 @@ class ActionModule(ActionBase):
             if arguments["once"] is not None and _is_written(plant, event):
                 return {**result, "changed": False, "event": event}
             if not self._task.check_mode:
-                result["sequence"] = _write(plant, event)
+                result["sequence"] = write(plant, event)
         except JournalFault as fault:
             raise AnsibleActionFail(f"The event is not in the audit journal: {fault}") from fault
         return {**result, "changed": True, "event": event}
 
 
 def _event(arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
-    for name in ("action", "record_type", "record_id"):
-        if not 0 < len(arguments[name]) <= journal_origin.LONGEST_NAME:
-            raise AnsibleActionFail(f"{name} is to have 1 to {journal_origin.LONGEST_NAME} characters")
-    secrets = Secrets()
-    secrets.learn(variables)
     new = arguments["new"]
     if arguments["once"] is not None:
         new = {**(new or {}), "once": arguments["once"]}
-    reason = arguments["reason"]
-    event: dict[str, Any] = plain(
-        {
-            "action": arguments["action"],
-            "actor": journal_origin.actor(variables),
-            "at": now(),
-            "new": secrets.clean(new),
-            "old": secrets.clean(arguments["old"]),
-            "reason": None if reason is None else secrets.text(reason)[:10_000],
-            "record": {
-                "id": arguments["record_id"],
-                "type": arguments["record_type"],
-                "version": arguments["record_version"],
-            },
-            "request_id": os.environ.get(RUN),
-        }
+    return entry(
+        variables,
+        arguments["action"],
+        arguments["record_type"],
+        arguments["record_id"],
+        version=arguments["record_version"],
+        old=arguments["old"],
+        new=new,
+        reason=arguments["reason"],
     )
-    if len(canonical(event)) > LONGEST_EVENT:
-        raise AnsibleActionFail(f"old and new are to have at most {LONGEST_EVENT} bytes in all; name what they tell of")
-    return event
 
 
 def _is_written(plant: Settings, event: dict[str, Any]) -> bool:
@@ -94,13 +75,3 @@ def _is_written(plant: Settings, event: dict[str, Any]) -> bool:
                 ):
                     return True
     return False
-
-
-def _write(plant: Settings, event: dict[str, Any]) -> int:
-    journal = opened(plant)
-    try:
-        sequence = journal.append(event)
-        journal.sync()
-    finally:
-        journal.close()
-    return sequence

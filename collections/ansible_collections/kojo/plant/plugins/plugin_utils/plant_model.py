@@ -13,12 +13,13 @@ from ansible_collections.kojo.plant.plugins.plugin_utils.plant_model_addresses i
     check_virtual_address,
     check_zones,
 )
+from ansible_collections.kojo.plant.plugins.plugin_utils.plant_model_approvers import check_approvers
 from ansible_collections.kojo.plant.plugins.plugin_utils.plant_model_flows import check_conduits, check_flows
 from ansible_collections.kojo.plant.plugins.plugin_utils.plant_model_groups import check_groups
 from ansible_collections.kojo.plant.plugins.plugin_utils.plant_model_lines import check_lines
 from ansible_collections.kojo.plant.plugins.plugin_utils.plant_model_parts import Parts
 from ansible_collections.kojo.plant.plugins.plugin_utils.plant_model_shape import Fault, read_page
-from ansible_collections.kojo.plant.plugins.plugin_utils.plant_model_shifts import check_shifts
+from ansible_collections.kojo.plant.plugins.plugin_utils.plant_model_shifts import check_shifts, check_windows
 from ansible_collections.kojo.plant.plugins.plugin_utils.plant_secrets import secret_faults
 
 
@@ -41,6 +42,8 @@ def check_model(
         *check_conduits(parts),
         *check_lines(parts),
         *check_shifts(parts),
+        *check_windows(parts),
+        *check_approvers(parts.page.get("plant_approvers", {})),
         *secret_faults(secrets),
     ]
     # a conduit, zone or address that is wrong would be reported again as a conduit that is missing

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from base64 import b64decode
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
@@ -80,12 +81,26 @@ def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def _public_key(value: Any) -> bool:
+    """Whether it is TYPE BASE64 [COMMENT] (sshd(8)), with base64 of a key of that type (RFC 4253, 6.6)."""
+    found = re.fullmatch(rf"({'|'.join(map(re.escape, KEY_TYPES))}) ([A-Za-z0-9+/]+=*)( [^\x00-\x1f\x7f]*)?", value)
+    if not found:
+        return False
+    kind, key = found[1].encode(), b64decode(found[2], validate=True)
+    header = len(kind).to_bytes(4, "big") + kind
+    return key.startswith(header) and len(key) > len(header)
+
+
 def _one_of(*choices: object) -> Leaf:
     names = ", ".join("null" if choice is None else str(choice) for choice in choices)
     # True == 1, but a level isn't a truth
     return Leaf(lambda value: not isinstance(value, bool) and value in choices, f"one of {names}")
 
 
+KEY_TYPES: Final = (
+    *("ssh-ed25519", "sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com", "ssh-rsa"),
+    *("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"),
+)
 LABEL: Final = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 TEXT: Final = Leaf(lambda value: isinstance(value, str) and value.strip(), "a text", "Assembly line 1")
 END: Final = Leaf(TEXT.test, "a zone or a group", "app")
@@ -118,12 +133,25 @@ WEEKDAY: Final = Leaf(
     "a weekday by ISO 8601 (1 is Monday, 7 Sunday)",
     "1",
 )
+# a file's name has it between two full stops
+APPROVER: Final = Leaf(_matching(r"[a-z][a-z0-9_-]{0,62}"), "a name (lower-case letters, digits, - and _)", "sato")
+APPROVER_ROLE: Final = _one_of("manufacturing_lead", "devops_lead", "quality_manager")
+PUBLIC_KEY: Final = Leaf(_public_key, "an OpenSSH public key in one line", "the line of ~/.ssh/id_ed25519.pub")
+SIGNER: Final = Leaf(TEXT.test, "a person's name", "aiko")
 PORT: Final = Leaf(lambda v: isinstance(v, int) and not isinstance(v, bool) and 0 < v < 65536, "a port", "5432")
 
 PORT_PROTOCOLS: Final = ("tcp", "udp")
 TRANSLATED: Final = Record({"ja": TEXT, "en": TEXT}, what="a text in both languages, {ja: …, en: …}")
 
 PLACE: Final = Record({"id": IDENTIFIER, "name": TRANSLATED})
+
+# each week, by the plant's clock
+WEEKLY: Final[Mapping[str, Spec]] = {
+    "weekdays": Many(WEEKDAY, "a list of weekdays"),
+    "starts": CLOCK,
+    "ends": CLOCK,
+    "lines": Many(IDENTIFIER, "a list of lines"),
+}
 
 PAGE: Final = Record(
     {
@@ -194,18 +222,14 @@ PAGE: Final = Record(
         "plant_enterprise": TEXT,
         "plant_areas": Many(PLACE, "a list of areas"),
         "plant_shifts": Many(
-            Record(
-                {
-                    "name": CODE,
-                    "weekdays": Many(WEEKDAY, "a list of weekdays"),
-                    "starts": CLOCK,
-                    "ends": CLOCK,
-                    "lines": Many(IDENTIFIER, "a list of lines"),
-                },
-                optional=frozenset({"lines"}),
-            ),
+            Record({"name": CODE, **WEEKLY}, optional=frozenset({"lines"})),
             "a list of shifts",
         ),
+        "plant_production_windows": Many(Record(WEEKLY, optional=frozenset({"lines"})), "a list of windows"),
+        "plant_approvers": Named(
+            APPROVER, Record({"role": APPROVER_ROLE, "key": PUBLIC_KEY}), "a dictionary of people"
+        ),
+        "plant_release_signers": Named(SIGNER, PUBLIC_KEY, "a dictionary of names and public keys"),
         "plant_service_levels": Record(
             {
                 "production_uptime": RATIO,
@@ -216,7 +240,16 @@ PAGE: Final = Record(
             }
         ),
     },
-    optional=frozenset({"plant_enterprise", "plant_areas", "plant_shifts"}),
+    optional=frozenset(
+        {
+            "plant_enterprise",
+            "plant_areas",
+            "plant_shifts",
+            "plant_production_windows",
+            "plant_approvers",
+            "plant_release_signers",
+        }
+    ),
 )
 
 
@@ -224,6 +257,11 @@ def read_page(page: Mapping[str, Any], faults: list[Fault]) -> dict[str, Any]:
     """PAGE without what is wrong in it, which is added to FAULTS."""
     sound = _read(page, PAGE, "", faults)
     return sound if isinstance(sound, dict) else {}
+
+
+def read_key(key: str, value: object, faults: list[Fault]) -> Any:
+    """The VALUE of one KEY of the page, likewise."""
+    return _read(value, PAGE.fields[key], key, faults)
 
 
 def nearest(name: object, known: Iterable[str]) -> str | None:

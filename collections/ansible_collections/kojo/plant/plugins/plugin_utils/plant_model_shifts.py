@@ -1,10 +1,10 @@
 # Copyright: (c) Kojo contributors
 # Apache License 2.0 (see LICENSE)
-"""What can be wrong with the shifts of a plant's page."""
+"""What can be wrong with the shifts and production windows of a plant's page."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -16,15 +16,9 @@ DAY = 24 * 60  # minutes
 
 def check_shifts(parts: Parts) -> Iterator[Fault]:
     """Shifts of unknown lines, on no day, and those of one line that overlap."""
-    lines = {line["id"] for line in parts.items("plant_lines") if "id" in line}
+    lines = _known_lines(parts)
     shifts = parts.items("plant_shifts")
-    for number, shift in enumerate(shifts):
-        key = f"plant_shifts[{number}]"
-        for place, name in enumerate(shift.get("lines", [])):
-            if lines and name is not None and name not in lines:
-                yield Fault(f"{key}.lines[{place}]", f"{name} is not a line", suggestion(name, lines))
-        if shift.get("weekdays") == []:
-            yield Fault(f"{key}.weekdays", "names no day", "write for example [1, 2, 3, 4, 5]")
+    yield from _weekly_faults("plant_shifts", shifts, lines)
     for (_, one), (number, other) in combinations(enumerate(shifts), 2):
         shared = _lines(one, lines) & _lines(other, lines)
         if shared and _minutes(one) & _minutes(other):
@@ -33,6 +27,26 @@ def check_shifts(parts: Parts) -> Iterator[Fault]:
                 f"{other.get('name')} overlaps {one.get('name')} on {', '.join(sorted(shared))}",
                 "move one of them, or name the lines of each",
             )
+
+
+def check_windows(parts: Parts) -> Iterator[Fault]:
+    """Production windows of unknown lines or on no day. They may overlap."""
+    key = "plant_production_windows"
+    yield from _weekly_faults(key, parts.items(key), _known_lines(parts))
+
+
+def _known_lines(parts: Parts) -> set[str]:
+    return {line["id"] for line in parts.items("plant_lines") if "id" in line}
+
+
+def _weekly_faults(page_key: str, items: Sequence[Mapping[str, Any]], lines: set[str]) -> Iterator[Fault]:
+    for number, item in enumerate(items):
+        key = f"{page_key}[{number}]"
+        for place, name in enumerate(item.get("lines", [])):
+            if lines and name is not None and name not in lines:
+                yield Fault(f"{key}.lines[{place}]", f"{name} is not a line", suggestion(name, lines))
+        if item.get("weekdays") == []:
+            yield Fault(f"{key}.weekdays", "names no day", "write for example [1, 2, 3, 4, 5]")
 
 
 def _lines(shift: Mapping[str, Any], every: set[str]) -> set[str]:

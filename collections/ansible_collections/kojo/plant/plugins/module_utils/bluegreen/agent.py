@@ -5,7 +5,8 @@
 A request is a JSON object in a line, and so is the answer; it has `error` and `message` if it was not carried out.
 `do` is one of: `state`; `lock` with `owner` and `seconds`; `unlock`, `abandon` with `token`; `prepare` with `token`,
 `why` and `decision` (`active`, `canary`, `generation`); `commit` with `token` and `at`, seconds since 1970; `servers`
-with `colour`; `end` with `token` and `colour`: of the sessions that the idle colour still has.
+with `colour`; `end` with `token` and `colour`: of the sessions that the idle colour still has; `traffic`: of both
+colours; `hold` with `generation`, `who` and `why`: a watch's mark on that decision, taken away with an empty `why`.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from .decision import Decision, Unsound
+from .decision import COLOURS, Decision, Unsound
 from .edge import Edge, Fenced, Prepared
 from .haproxy_runtime import RuntimeFault
 from .history import History
+from .hold import Hold, Mark
 from .lock import Held, Lock
 
 FURTHEST_COMMIT = 10.0
@@ -35,10 +37,10 @@ class Agent:
     """The commands, one after the other. CLOCK is the plant's time, seconds since 1970."""
 
     def __init__(
-        self, name: str, edge: Edge, lock: Lock, history: History, clock: Callable[[], float] = time.time
+        self, name: str, edge: Edge, lock: Lock, history: History, hold: Hold, clock: Callable[[], float] = time.time
     ) -> None:
         self.name = name
-        self._edge, self._lock, self._history, self._clock = edge, lock, history, clock
+        self._edge, self._lock, self._history, self._hold, self._clock = edge, lock, history, hold, clock
         self._turn = asyncio.Lock()
         self._prepared: Prepared | None = None
         self._prepared_under, self._why = 0, ""
@@ -54,6 +56,8 @@ class Agent:
             "abandon": self._abandon,
             "servers": self._servers,
             "end": self._end,
+            "traffic": self._traffic,
+            "hold": self._mark,
         }
         try:
             command = commands[str(request["do"])]
@@ -84,9 +88,12 @@ class Agent:
         except (Unsound, RuntimeFault) as error:
             serving = {"serving": None, "fault": str(error)}
         prepared = asdict(self._prepared.decision) if self._prepared else None
+        recorded = self._edge.recorded()
+        mark = self._hold.mark(recorded.generation)
         return {
             "name": self.name,
-            "recorded": asdict(self._edge.recorded()),
+            "recorded": asdict(recorded),
+            "held": asdict(mark) if mark else None,
             "prepared": prepared,
             "lock": asdict(holder) if holder else None,
             "time": self._clock(),
@@ -142,6 +149,18 @@ class Agent:
             raise Held(f"{colour} serves; its sessions are not ended")
         for server in self._edge.runtime.servers(colour):
             self._edge.runtime.end_sessions(colour, server.name)
+        return {}
+
+    async def _traffic(self, _request: Mapping[str, Any]) -> Message:
+        traffic = {colour: asdict(self._edge.runtime.traffic(colour)) for colour in COLOURS}
+        return {"recorded": asdict(self._edge.recorded()), "traffic": traffic}
+
+    async def _mark(self, request: Mapping[str, Any]) -> Message:
+        mark = Mark(int(request["generation"]), str(request["who"]), str(request["why"]), self._clock())
+        if mark.why:
+            self._hold.keep(mark)
+        else:
+            self._hold.leave()
         return {}
 
     def _enact(self, prepared: Prepared, who: str, why: str) -> float:

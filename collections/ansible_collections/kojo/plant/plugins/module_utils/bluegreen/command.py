@@ -25,12 +25,12 @@ DONE, AGAINST, WRONG = 0, 1, 2
 EXIT_CODES = "exit codes: 0 done; 1 the edges differ, or the decision that held holds on; 2 wrong arguments or settings"
 
 
-def edges(settings: Settings) -> dict[str, Ask]:
-    """All edges of the plant, this one first, each with the way to ask it."""
+def edges(settings: Settings, seconds: float = SECONDS) -> dict[str, Ask]:
+    """All edges of the plant, this one first, each with the way to ask it; who doesn't answer in SECONDS is away."""
     context = settings.certificates.client()
-    ways: dict[str, Ask] = {settings.name: functools.partial(ask_here, settings.socket, SECONDS)}
+    ways: dict[str, Ask] = {settings.name: functools.partial(ask_here, settings.socket, seconds)}
     for name, address in settings.peers.items():
-        ways[name] = functools.partial(Peer(name, address, settings.port).ask, context, SECONDS)
+        ways[name] = functools.partial(Peer(name, address, settings.port).ask, context, seconds)
     return ways
 
 
@@ -52,6 +52,8 @@ def picture(states: Answers) -> str:
             told.append(f"but HAProxy serves by {state['serving'] or state['fault']}")
         if lock:
             told.append(f"locked by {lock['owner']} for {lock['expires'] - state['time']:.0f} s")
+        if mark := state.get("held"):  # an agent of an earlier version doesn't tell it
+            told.append(f"held by {mark['who']}: {mark['why']}")
         lines.append("  ".join(told))
     return "\n".join(lines)
 

@@ -20,6 +20,7 @@ from .decision import Decision, Unsound
 from .edge import MAP_FILE, Edge, Fenced
 from .haproxy_runtime import Runtime, RuntimeFault, unix_socket
 from .history import History
+from .hold import Hold
 from .lock import Lock
 from .wire import PORT, Certificates, Peer, Told, Unreachable, serve
 
@@ -64,13 +65,16 @@ class Settings:
 
 
 async def run(settings: Settings) -> None:
-    """Until SIGTERM."""
+    """Until SIGTERM. SIGHUP says that the host's certificate was renewed."""
     edge = Edge(Runtime(unix_socket(settings.runtime_socket, RUNTIME_SECONDS)), Path(settings.map_file))
     state = Path(settings.state)
-    agent = Agent(settings.name, edge, Lock(state / "lock.json"), History(state / "decisions.jsonl"))
+    history, hold = History(state / "decisions.jsonl"), Hold(state / "held.json")
+    agent = Agent(settings.name, edge, Lock(state / "lock.json"), history, hold)
     end = asyncio.Event()
+    tls = settings.certificates.server()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, end.set)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, settings.certificates.load, tls)
     Path(settings.socket).unlink(missing_ok=True)
     here = await asyncio.start_unix_server(serve(agent.answer), settings.socket)
     Path(settings.socket).chmod(0o600)
@@ -78,7 +82,7 @@ async def run(settings: Settings) -> None:
         serve(agent.answer, settings.peers),
         settings.address,
         settings.port,
-        ssl=settings.certificates.server(),
+        ssl=tls,
         ssl_handshake_timeout=PEER_SECONDS,
     )
     watching = asyncio.create_task(_watch(settings, agent))
@@ -144,6 +148,9 @@ def write_metrics(path: Path, state: Mapping[str, Any]) -> None:
         "# HELP kojo_bluegreen_canary_ratio The share of the sources that the other colour gets.",
         "# TYPE kojo_bluegreen_canary_ratio gauge",
         f"kojo_bluegreen_canary_ratio {decision.canary / 100}",
+        "# HELP kojo_bluegreen_held Whether a watch found the decision bad and could not go back from it.",
+        "# TYPE kojo_bluegreen_held gauge",
+        f"kojo_bluegreen_held {int(state['held'] is not None)}",
     ]
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_text("\n".join(lines) + "\n", encoding="utf-8")

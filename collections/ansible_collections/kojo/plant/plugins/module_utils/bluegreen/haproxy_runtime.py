@@ -11,6 +11,9 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .traffic import Traffic
+
+ANSWERS = ("hrsp_1xx", "hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "hrsp_other")
 MOST_BYTES = 16 * 2**20
 VERSION = re.compile(r"New version created: (\d+)")
 
@@ -87,11 +90,6 @@ class Runtime:
         return "".join(line.partition(" ")[2] + "\n" for line in lines)
 
     def servers(self, backend: str) -> list[Server]:
-        command = f"show stat {backend} 4 -1"
-        reply = self._ask(command)
-        if not reply.startswith("# pxname,"):
-            raise RuntimeFault(f"{command}: {reply.strip()}")
-        rows = csv.DictReader(io.StringIO(reply.removeprefix("# ").strip()))
         return [
             Server(
                 name=row["svname"],
@@ -101,8 +99,32 @@ class Runtime:
                 faults=int(row["hrsp_5xx"] or 0),
                 connection_faults=int(row["econ"] or 0) + int(row["eresp"] or 0),
             )
-            for row in rows
+            for row in self._statistics(f"show stat {backend} 4 -1")
         ]
+
+    def traffic(self, backend: str) -> Traffic:
+        """Since HAProxy began, by the backend's own row: what clients got, which is an error of HAProxy's where no
+        server answered, and nothing of an attempt that went well when it was tried again."""
+        command = f"show stat {backend} 2 -1"
+        rows = self._statistics(command)
+        if len(rows) != 1:
+            raise RuntimeFault(f"{command}: {len(rows)} rows instead of one")
+        count = {name: int(value) for name, value in rows[0].items() if value and value.isdecimal()}
+        requests = sum(count.get(name, 0) for name in ANSWERS)
+        # by the server, which counts as both; a drain's end is only an abort, an answer that never began only an error
+        cut_off = min(count.get("eresp", 0), count.get("srv_abrt", 0))
+        return Traffic(
+            requests=requests,
+            failures=min(requests, count.get("hrsp_5xx", 0) + cut_off),
+            connection_errors=count.get("econ", 0) + count.get("eresp", 0) + count.get("wretr", 0),
+            response_ms=float(count.get("rtime", 0)),
+        )
+
+    def _statistics(self, command: str) -> list[dict[str, str]]:
+        reply = self._ask(command)
+        if not reply.startswith("# pxname,"):
+            raise RuntimeFault(f"{command}: {reply.strip()}")
+        return list(csv.DictReader(io.StringIO(reply.removeprefix("# ").strip())))
 
     def end_sessions(self, backend: str, server: str) -> None:
         self._silent(f"shutdown sessions server {backend}/{server}")

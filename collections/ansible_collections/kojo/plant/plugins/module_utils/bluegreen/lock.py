@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from .stored import load, store
 
 MOST_SECONDS = 3600
 
@@ -59,16 +59,9 @@ class Lock:
             self._keep(Holder(current.owner, token, now))
 
     def _last(self) -> Holder | None:
-        try:
-            return Holder(**json.loads(self._path.read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            return None
+        last = load(self._path)
+        return Holder(**last) if last else None
 
     def _keep(self, holder: Holder) -> Holder:
-        draft = self._path.with_name(f"{self._path.name}.new")
-        with draft.open("w", encoding="utf-8") as file:
-            json.dump(asdict(holder), file)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self._path)
+        store(self._path, asdict(holder))
         return holder

@@ -48,9 +48,13 @@ class Certificates:
     def client(self) -> ssl.SSLContext:
         return self._ours(ssl.create_default_context(cafile=str(self.ca)))
 
+    def load(self, context: ssl.SSLContext) -> None:
+        """Have new connections of CONTEXT show the certificate that is there now."""
+        context.load_cert_chain(self.certificate, self.key)
+
     def _ours(self, context: ssl.SSLContext) -> ssl.SSLContext:
         context.minimum_version = ssl.TLSVersion.TLSv1_3
-        context.load_cert_chain(self.certificate, self.key)
+        self.load(context)
         return context
 
 

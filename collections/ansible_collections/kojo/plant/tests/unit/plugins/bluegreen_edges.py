@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,6 +17,7 @@ from typing import Any
 
 import trustme
 from ansible_collections.kojo.plant.plugins.module_utils.bluegreen.decision import Decision
+from ansible_collections.kojo.plant.plugins.module_utils.bluegreen.haproxy_runtime import unix_socket
 
 COLLECTIONS = next(parent for parent in Path(__file__).parents if parent.name == "collections")
 COMMAND = "ansible_collections.kojo.plant.plugins.module_utils.bluegreen.command"
@@ -31,6 +34,12 @@ defaults
     timeout server 5s
 frontend service
     bind {address}:{port}
+    # as in roles/haproxy, but that each request is a source of its own
+    acl blue str(active),map({folder}/colour.map) -m str blue
+    http-request set-var(txn.bucket) rand(100)
+    acl canary str(canary),map({folder}/colour.map,0),sub(txn.bucket) gt 0
+    use_backend green if canary blue
+    use_backend blue if canary !blue
     use_backend %[str(active),map({folder}/colour.map)]
 backend blue
     server self {folder}/blue.sock
@@ -39,6 +48,10 @@ backend green
 frontend colours
     bind {folder}/blue.sock name blue
     bind {folder}/green.sock name green
+    timeout tarpit 150ms
+    http-request set-var(txn.fails) so_name,map({folder}/fails.map,0)
+    http-request return status 500 if {{ rand(100),sub(txn.fails) lt 0 }}
+    http-request tarpit deny_status 200 if {{ so_name,map({folder}/slow.map,0) -m int 1 }}
     http-request return status 200 content-type text/plain lf-string %[so_name]
 """
 
@@ -62,6 +75,7 @@ class TestEdge:
     name: str
     folder: Path
     port: int
+    authority: trustme.CA
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     __test__ = False
@@ -93,6 +107,26 @@ class TestEdge:
     def history(self) -> list[dict[str, Any]]:
         lines = (self.folder / "decisions.jsonl").read_text(encoding="utf-8").splitlines()
         return [json.loads(line) for line in lines]
+
+    def certify(self) -> None:
+        """Have a new certificate, as of a run that renews it."""
+        certificate = self.authority.issue_cert(self.name)
+        certificate.cert_chain_pems[0].write_to_path(str(self.folder / "host.crt"))
+        certificate.private_key_pem.write_to_path(str(self.folder / "host.key"))
+
+    def fails(self, colour: str, percent: int) -> None:
+        """COLOUR answers such a share of its requests with 500 from now on."""
+        self._set("fails.map", colour, percent)
+
+    def is_slow(self, colour: str) -> None:
+        """COLOUR answers after 150 ms from now on."""
+        self._set("slow.map", colour, 1)
+
+    def _set(self, file: str, colour: str, value: int) -> None:
+        path = self.folder / file
+        assert unix_socket(f"{self.folder}/admin.sock", 5)(f"set map {path} {colour} {value}").strip() == ""
+        others = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith(f"{colour} ")]
+        path.write_text("\n".join([*others, f"{colour} {value}", ""]), encoding="utf-8")  # for the next HAProxy
 
     def start_haproxy(self) -> None:
         self._start("haproxy", ["haproxy", "-W", "-f", str(self.folder / "haproxy.cfg")])
@@ -138,14 +172,14 @@ def make(root: Path) -> dict[str, TestEdge]:
     for name, address in ADDRESSES.items():
         folder = root / name
         folder.mkdir()
-        edge = edges[name] = TestEdge(name, folder, free_port(address))
+        edge = edges[name] = TestEdge(name, folder, free_port(address), authority)
         edge.map_file.write_text(Decision("blue").encode(), encoding="utf-8")
         configuration = CONFIGURATION.format(folder=folder, address=address, port=edge.port)
         (folder / "haproxy.cfg").write_text(configuration, encoding="utf-8")
+        for file in ("fails.map", "slow.map"):
+            (folder / file).write_text("blue 0\ngreen 0\n", encoding="utf-8")
         authority.cert_pem.write_to_path(str(folder / "ca.crt"))
-        certificate = authority.issue_cert(name)
-        certificate.cert_chain_pems[0].write_to_path(str(folder / "host.crt"))
-        certificate.private_key_pem.write_to_path(str(folder / "host.key"))
+        edge.certify()
         settings = {
             "name": name,
             "address": address,
@@ -162,6 +196,33 @@ def make(root: Path) -> dict[str, TestEdge]:
         }
         edge.settings.write_text(json.dumps(settings), encoding="utf-8")
     return edges
+
+
+@contextlib.contextmanager
+def load(edges: dict[str, TestEdge], rate: int = 200, clients: int = 1) -> Iterator[None]:
+    """RATE requests a second in all, on kept-alive connections, CLIENTS an edge, for as long as the block lasts."""
+    end = threading.Event()
+
+    def client(edge: TestEdge) -> None:
+        due = time.monotonic()
+        with contextlib.closing(http.client.HTTPConnection(edge.address, edge.port, timeout=5)) as connection:
+            while not end.wait(max(0.0, due - time.monotonic())):
+                due += len(edges) * clients / rate
+                try:
+                    connection.request("GET", "/")
+                    connection.getresponse().read()
+                except (OSError, http.client.HTTPException):  # an HAProxy that begins anew
+                    connection.close()
+
+    threads = [threading.Thread(target=client, args=(edge,)) for edge in edges.values() for _ in range(clients)]
+    for one in threads:
+        one.start()
+    try:
+        yield
+    finally:
+        end.set()
+        for one in threads:
+            one.join()
 
 
 @contextlib.contextmanager

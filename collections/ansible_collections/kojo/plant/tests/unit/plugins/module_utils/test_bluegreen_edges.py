@@ -7,6 +7,7 @@ import json
 import random
 import re
 import signal
+import socket
 import ssl
 import subprocess
 import time
@@ -157,6 +158,24 @@ def test_a_stranger_is_not_answered(edges: dict[str, TestEdge]) -> None:
     peer = Peer("edge1", edge.address, json.loads(edge.settings.read_text())["port"])
     with pytest.raises(Told, match="this certificate may not ask here"):
         asyncio.run(peer.ask(context, 5, {"do": "state"}))
+
+
+def test_a_renewed_certificate_is_shown_after_a_reload(edges: dict[str, TestEdge]) -> None:
+    asked, asking = edges.values()
+    context = ssl.create_default_context(cafile=asking.folder / "ca.crt")
+    context.load_cert_chain(asking.folder / "host.crt", asking.folder / "host.key")
+    port = json.loads(asked.settings.read_text())["port"]
+
+    def shown() -> bytes | None:
+        connection = socket.create_connection((asked.address, port), 5)
+        with context.wrap_socket(connection, server_hostname=asked.name) as tls:
+            return tls.getpeercert(binary_form=True)
+
+    before = shown()
+    asked.certify()
+    assert shown() == before, "nothing has told the agent yet"
+    asked.processes["agent"].send_signal(signal.SIGHUP)
+    wait(lambda: shown() != before, "the old certificate is still shown")
 
 
 def test_metrics_tell_what_is_served(edges: dict[str, TestEdge]) -> None:

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import base64
 import copy
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.kojo.plant.plugins.plugin_utils.plant_model import check_model
 from ansible_collections.kojo.plant.plugins.plugin_utils.plant_secrets import generate_missing
 
+# public halves that ssh-keygen made
+AIKOS_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIM95BKyhYw5PE8rCRzkE38kjd+5Cv6PFknVeZ8vTnhdd"
+KENS_KEY = (
+    "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBGgH"
+    "yYEKbxUWqzUDz2fRhdIBi7OCvMTpSqbdMhoJkkrSkaEwEvytd1wQq6bkemSfz2xUVPpEHt/Tel1SKzXwsIw="
+)
+OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAII5myPd9VTv8FK2N+7uvRf2zgW88EL0kx4OxF0MEd57H"
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIL0OlOADXvKplgd7KQlzzzYou+Tna+eZw6GO75X9/TsW"
 # Small enough to read, and with everything in it: two zones, a firewall, hosts that do several things.
 PLANT: dict[str, Any] = {
     "page": {
@@ -63,6 +75,15 @@ PLANT: dict[str, Any] = {
             {"name": "day", "weekdays": [1, 2, 3, 4, 5], "starts": "06:00", "ends": "18:00"},
             {"name": "night", "weekdays": [5], "starts": "18:00", "ends": "06:00", "lines": ["line-1"]},
         ],
+        "plant_production_windows": [
+            {"weekdays": [1, 2, 3, 4, 5], "starts": "06:00", "ends": "18:00"},
+            {"weekdays": [5], "starts": "17:00", "ends": "02:00", "lines": ["line-1"]},
+        ],
+        "plant_approvers": {
+            "aiko": {"role": "devops_lead", "key": f"{AIKOS_KEY} aiko@office, 田中"},
+            "ken": {"role": "quality_manager", "key": KENS_KEY},
+        },
+        "plant_release_signers": {"aiko": f"{KEY} aiko@works"},
         "plant_service_levels": {
             "production_uptime": 0.999,
             "database_uptime": 0.9995,
@@ -135,7 +156,7 @@ def test_a_sound_plant_has_no_fault(plant: dict[str, Any]) -> None:
 
 
 def test_what_a_plant_may_say_more(plant: dict[str, Any]) -> None:
-    """The hierarchy of ISA-95, micro-stops, meters and counters; and a page without shifts is sound too."""
+    """The hierarchy of ISA-95, micro-stops, meters and counters; and a page without what may be left out."""
     name = {"ja": "工場棟", "en": "Hall"}
     line = plant["page"]["plant_lines"][0]
     plant["page"] |= {"plant_enterprise": "Kojo KK", "plant_areas": [{"id": "hall", "name": name}]}
@@ -143,7 +164,8 @@ def test_what_a_plant_may_say_more(plant: dict[str, Any]) -> None:
     line["equipment"][0] |= {"work_cell": "cell", "energy_meter": True, "counter_limit": 65535}
     line["equipment"][0]["limits"] = {"temperature": {"low": 5, "high": 95.5}, "energy": {"high": 12}, "status": {}}
     assert faults(plant) == []
-    del plant["page"]["plant_shifts"]
+    for key in ("plant_shifts", "plant_production_windows", "plant_approvers"):
+        del plant["page"][key]
     assert faults(plant) == []
 
 
@@ -248,6 +270,75 @@ ONE_FAULT = [
         "name the lines",
     ),
     (drop("page", "plant_shifts", 0, "ends"), "plant_shifts[0].ends", "is missing", "quotation marks"),
+    # production windows
+    (page("plant_production_windows", 0, "starts", 360), "plant_production_windows[0].starts", "360 is not", '"06:00"'),
+    (page("plant_production_windows", 0, "weekdays", []), "plant_production_windows[0].weekdays", "no day", "[1, 2"),
+    (
+        page("plant_production_windows", 1, "lines", ["line-2"]),
+        "plant_production_windows[1].lines[0]",
+        "line-2 is not a line",
+        "line-1?",
+    ),
+    (
+        page("plant_production_windows", 0, "from", "06:00"),
+        "plant_production_windows[0].from",
+        "unknown key",
+        "use one",
+    ),
+    (page("plant_production_windows", {}), "plant_production_windows", "not a list of windows", "a list of windows"),
+    # approvers
+    (
+        page("plant_approvers", "Ken T.", {"role": "devops_lead", "key": OTHER_KEY}),
+        "plant_approvers.Ken T.",
+        "name",
+        "",
+    ),
+    (page("plant_approvers", "ken", "role", "operator"), "plant_approvers.ken.role", "is not one of", "one of them"),
+    (drop("page", "plant_approvers", "ken", "key"), "plant_approvers.ken.key", "is missing", "public key in one line"),
+    (page("plant_approvers", "ken", "key", "ssh-ed25519 AAAA"), "plant_approvers.ken.key", "is not an OpenSSH", ".pub"),
+    (
+        page("plant_approvers", "ken", "key", f"cert-authority {KENS_KEY}"),
+        "plant_approvers.ken.key",
+        "is not an OpenSSH public key",
+        ".pub",
+    ),
+    (
+        page("plant_approvers", "ken", "key", f"{KENS_KEY}\nmallory {OTHER_KEY}"),
+        "plant_approvers.ken.key",
+        "in one line",
+        ".pub",
+    ),
+    (page("plant_approvers", "ken", "key", 7), "plant_approvers.ken.key", "is not an OpenSSH public key", ".pub"),
+    (page("plant_approvers", "ken", "key", f"{AIKOS_KEY} ken"), "plant_approvers.ken.key", "is the key of aiko", "own"),
+    (
+        page("plant_approvers", "ken", "role", "devops_lead"),
+        "plant_approvers",
+        "one role alone (devops_lead)",
+        "another",
+    ),
+    # who may release
+    (
+        page("plant_release_signers", [KEY]),
+        "plant_release_signers",
+        "is not a dictionary of names and public keys",
+        "write a dictionary",
+    ),
+    *(
+        (page("plant_release_signers", "ken", key), "plant_release_signers.ken", "is not an OpenSSH public key", ".pub")
+        for key in (
+            "AAAAC3NzaC1lZDI1NTE5AAAAI",
+            KEY.replace("ssh-ed25519", "ssh-rsa"),
+            f"ssh-dss {base64.b64encode(bytes([0, 0, 0, 7]) + b'ssh-dss' + bytes(4)).decode()}",
+            KEY[:30],
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5",
+            f"cert-authority {KEY}",
+            f'namespaces="git" {KEY}',
+            f"{KEY}\nken {KEY}",
+            f"{KEY}\n",
+            17,
+        )
+    ),
+    (page("plant_release_signers", " ", KEY), "plant_release_signers. ", "is not a person's name", "aiko"),
     # zones and addresses
     (page("plant_zones", "front", "level", 7), "plant_zones.front.level", "7 is not one of", "write one of them"),
     (
@@ -429,7 +520,15 @@ def test_no_message_holds_a_secret(plant: dict[str, Any]) -> None:
 def test_junk_is_reported_never_a_crash(plant: dict[str, Any], key: str, junk: Any) -> None:
     plant["page"][key] = junk
     legal = (key, junk) in [
-        *((name, []) for name in ("plant_control_nodes", "plant_shifts")),
+        *((name, []) for name in ("plant_control_nodes", "plant_shifts", "plant_production_windows")),
+        *((name, {}) for name in ("plant_approvers", "plant_release_signers")),
         *((name, "text") for name in ("plant_id", "plant_domain")),
     ]
     assert bool(faults(plant)) != legal
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])
+def test_a_key_is_taken_as_ssh_keygen_writes_it(plant: dict[str, Any], tmp_path: Path, kind: str) -> None:
+    subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "ken of 工場", "-f", tmp_path / "key"], check=True)
+    plant["page"]["plant_release_signers"]["ken"] = (tmp_path / "key.pub").read_text(encoding="utf-8").rstrip("\n")
+    assert faults(plant) == []
