@@ -24,7 +24,7 @@ class Api:
     def __init__(self, lab: Lab, name: str) -> None:
         self.host = lab.ssh(name)
         self.address = lab.plant.address(name)
-        colour = self.host.check_output("cat /etc/kojo-mes/active-colour").strip()
+        colour = self.host.check_output("readlink /opt/kojo-mes/current").strip()
         self.port = PORTS[colour]
         self.pid = self.host.check_output(f"systemctl show -P MainPID kojo-mes-api@{colour}").strip()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 
 import httpx
@@ -30,6 +31,24 @@ def holders(plant: Plant, host: Callable[[str], Host]) -> list[str]:
     """The edges that have the virtual address now."""
     found = {name: host(name).check_output("ip -brief address show") for name in plant.groups["edge"]}
     return [name for name, addresses in found.items() if f" {address(plant)}/" in addresses]
+
+
+# HAProxy's own words, without what is under test: a line a server, its fields by the header's names
+STATE = """
+import csv, socket, sys
+with socket.socket(socket.AF_UNIX) as s:
+    s.connect("/run/haproxy/admin.sock")
+    s.sendall(b"show stat\\n")
+    for row in csv.DictReader(s.makefile().read().lstrip("# ").splitlines()):
+        if row["pxname"] == sys.argv[1] and row["svname"] not in ("FRONTEND", "BACKEND"):
+            print(row["svname"], row["status"])
+"""
+
+
+def servers(host: Host, colour: str) -> dict[str, bool]:
+    """Which servers of a colour an edge's own checks see up."""
+    out = host.check_output(shlex.join(["python3", "-c", STATE, colour]))
+    return {name: status == "UP" for name, status in (line.split(" ", 1) for line in out.splitlines())}
 
 
 def exposure(host: Host, unit: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -21,24 +22,25 @@ def status(plant: Plant, host: Callable[[str], Host]) -> str:
 @pytest.fixture
 def idle(plant: Plant, host: Callable[[str], Host]) -> Iterator[str]:
     """The colour that doesn't serve, started for as long as the test runs."""
-    active = str(host(plant.groups["app"][0]).check_output("cat /etc/kojo-mes/active-colour")).strip()
+    active = str(host(plant.groups["app"][0]).check_output("readlink /opt/kojo-mes/current")).strip()
     colour = {"blue": "green", "green": "blue"}[active]
     for name in plant.groups["app"]:
         host(name).check_output(f"systemctl start {UNIT.format(colour)}")
-    seen(plant, 200)
+    seen(plant, host, colour, up=True)
     yield colour
     if f" {colour} " in status(plant, host):  # a test that failed half-way leaves the plant serving
         host(plant.groups["edge"][0]).check_output("kojo-bluegreen switch-back --reason 'the end of a test'")
     for name in plant.groups["app"]:
         host(name).check_output(f"systemctl stop {UNIT.format(colour)}")
-    seen(plant, 503)
+    seen(plant, host, colour, up=False)
 
 
-def seen(plant: Plant, status: int) -> None:
-    """Until each edge answers so for the idle colour: it is each one's own checks that tell."""
+def seen(plant: Plant, host: Callable[[str], Host], colour: str, *, up: bool) -> None:
+    """Until each edge's own checks say so of all servers: an answer of 503 comes before they do."""
     for name in plant.groups["edge"]:
-        with edges.client(plant, port=8443, at=plant.address(name)) as preview:
-            eventually(lambda: preview.get("/health").status_code, lambda code: code == status, 60)
+        look = functools.partial(edges.servers, host(name), colour)
+        wanted = dict.fromkeys(plant.groups["app"], up)
+        eventually(look, wanted.__eq__, 60, f"{colour} as {name} sees it")
 
 
 def test_the_edges_agree(plant: Plant, host: Callable[[str], Host]) -> None:

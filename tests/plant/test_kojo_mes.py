@@ -40,7 +40,7 @@ def test_processes_run_with_few_rights(plant: Plant, host: Callable[[str], Host]
 
 def test_the_idle_colour_is_installed_but_does_not_run(plant: Plant, host: Callable[[str], Host]) -> None:
     for name in plant.groups["app"]:
-        assert edges.content(host(name), "/etc/kojo-mes/active-colour") == "blue"
+        assert host(name).check_output("readlink /opt/kojo-mes/current") == "blue"
         idle = edges.unit(host(name), "kojo-mes-api@green")
         assert (idle["ActiveState"], idle["UnitFileState"]) == ("inactive", "disabled")
         assert host(name).check_output("/opt/kojo-mes/green/bin/kojo-mes --version")

@@ -33,7 +33,7 @@ DOWN = "DROP TABLE mes.load_test; DELETE FROM mes.idempotency_key WHERE client =
 AS_SERVICE = (
     "set -a; . /etc/kojo-mes/kojo-mes.env; HOME=/nonexistent; set +a; "
     "exec setpriv --reuid=kojo-mes --regid=kojo-mes --groups=kojo-tls --no-new-privs "
-    '"/opt/kojo-mes/$(cat /etc/kojo-mes/active-colour)/bin/python"'
+    "/opt/kojo-mes/current/bin/python"
 )
 
 

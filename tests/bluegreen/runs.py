@@ -1,0 +1,80 @@
+"""playbooks/deploy.yml and rollback.yml as an engineer runs them, whole or until they are cut."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.bluegreen.releases import Made, Releaser
+from tests.plant.inventory import ROOT, Plant
+
+# shorter than an engineer's: what is watched here has traffic enough, or none is needed
+PACE = {
+    "switchover_measure_seconds": 5,
+    "switchover_share_seconds": 5,
+    "switchover_watch_seconds": 12,
+    "switchover_drain_seconds": 2,
+}
+
+
+class Run:
+    """What a run said, and how it ended."""
+
+    def __init__(self, output: str, code: int) -> None:
+        self.output, self.code = output, code
+
+    @property
+    def changed(self) -> int:
+        """How many tasks changed something, on all hosts."""
+        return sum(int(count) for count in re.findall(r"changed=(\d+)", self.output.split("PLAY RECAP")[-1]))
+
+
+class Runs:
+    """Runs of playbooks against the plant, with the keys that RELEASER has."""
+
+    def __init__(self, plant: Plant, releaser: Releaser, folder: Path) -> None:
+        self._plant = plant
+        self._variables = folder / "variables.json"
+        settings = {"plant_release_signers": {"test": releaser.public_key}} | PACE
+        self._variables.write_text(json.dumps(settings), encoding="utf-8")
+
+    def deploy(self, made: Made, change: str, *options: str, until: str = "") -> Run:
+        """UNTIL: a task at whose beginning the run is killed."""
+        given = {"mes_version": made.name, "change_id": change, "kojo_mes_wheelhouse": str(made.folder)}
+        return self._run("deploy", "-e", json.dumps(given), *options, until=until)
+
+    def rollback(self, *options: str) -> Run:
+        return self._run("rollback", *options)
+
+    def _run(self, playbook: str, *options: str, until: str = "") -> Run:
+        program = Path(sys.executable).with_name("ansible-playbook")
+        command = [
+            program,
+            f"playbooks/{playbook}.yml",
+            "-i",
+            self._plant.folder,
+            "-e",
+            f"@{self._variables}",
+            *options,
+        ]
+        output = ""
+        with subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        ) as run:
+            assert run.stdout is not None
+            for line in run.stdout:
+                output += line
+                if until and line.startswith("TASK [") and until in line:
+                    os.killpg(run.pid, signal.SIGKILL)
+        return Run(output, run.returncode)

@@ -1,0 +1,82 @@
+"""Which colour serves which release, as edges, hosts and clients see it; and the requests that failed meanwhile."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import httpx
+from testinfra.host import Host
+
+from tests.plant import edges
+from tests.plant.inventory import Plant
+
+PATH = "/api/v1/lines"
+PAUSE = 0.02
+
+
+def decision(plant: Plant, host: Callable[[str], Host]) -> dict[str, str]:
+    """The decision that all edges have: active, canary, _generation, _digest."""
+    maps = {edges.content(host(name), "/etc/haproxy/maps/colour.map") for name in plant.groups["edge"]}
+    assert len(maps) == 1, f"the edges decide differently: {maps}"
+    return dict(line.split(" ") for line in maps.pop().splitlines())
+
+
+def links(plant: Plant, host: Callable[[str], Host]) -> dict[str, str]:
+    """Where the links of all hosts of the service point to, all alike."""
+    command = "find /opt/kojo-mes -maxdepth 1 -type l -name '[bgc]*' -printf '%f %f->%l\\n' | sort | cut -d' ' -f2"
+    names = sorted({*plant.groups["app"], *plant.groups["gateway"]})
+    found = {name: str(host(name).check_output(command)) for name in names}
+    assert len(set(found.values())) == 1, f"the hosts differ: {found}"
+    return dict(line.split("->") for line in next(iter(found.values())).splitlines())
+
+
+def version(plant: Plant) -> str:
+    with edges.client(plant) as client:
+        return str(client.get("/health/ready").json()["version"])
+
+
+@dataclass
+class Traffic:
+    """Requests through the virtual address."""
+
+    answered: int = 0
+    failed: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def traffic(plant: Plant) -> Iterator[Traffic]:
+    """Two clients that ask without a break: one keeps its connection, the other takes a new one each time."""
+    seen, end = Traffic(), threading.Event()
+
+    def ask(client: httpx.Client) -> None:
+        try:
+            answer = client.get(PATH)
+            if answer.status_code == 200:
+                seen.answered += 1
+            else:
+                seen.failed.append(f"{answer.status_code} {answer.text[:80]}")
+        except httpx.HTTPError as error:
+            seen.failed.append(repr(error))
+
+    def keep() -> None:
+        with edges.client(plant, key=plant.secrets["mes_simulator_key"]) as client:
+            while not end.wait(PAUSE):
+                ask(client)
+
+    def renew() -> None:
+        while not end.wait(PAUSE):
+            with edges.client(plant, key=plant.secrets["mes_simulator_key"]) as client:
+                ask(client)
+
+    threads = [threading.Thread(target=work) for work in (keep, renew)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield seen
+    finally:
+        end.set()
+        for thread in threads:
+            thread.join()
