@@ -4,14 +4,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.kojo.plant.plugins.plugin_utils.journal_entry import entry, write
-from ansible_collections.kojo.plant.plugins.plugin_utils.journal_file import JournalFault, journal_files
-from ansible_collections.kojo.plant.plugins.plugin_utils.journal_format import canonical
+from ansible_collections.kojo.plant.plugins.plugin_utils.journal_entry import entry, told_before, write
+from ansible_collections.kojo.plant.plugins.plugin_utils.journal_file import JournalFault
 from ansible_collections.kojo.plant.plugins.plugin_utils.journal_settings import Settings, of_task
 
 ARGUMENTS = {
@@ -63,15 +61,9 @@ def _event(arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, An
 
 def _is_written(plant: Settings, event: dict[str, Any]) -> bool:
     """Whether the journal has an event with this key already, of this action and record."""
-    key = canonical({"once": event["new"]["once"]})[1:-1]
-    for path in reversed(journal_files(plant.directory, plant.plant, plant.writer)):
-        with path.open("rb") as file:
-            for line in file:
-                if key not in line or not line.endswith(b"\n"):
-                    continue
-                known = json.loads(line)["event"]
-                if (known["action"], known["record"]) == (event["action"], event["record"]) and (
-                    (known["new"] or {}).get("once") == event["new"]["once"]
-                ):
-                    return True
-    return False
+    once = event["new"]["once"]
+    return any(
+        (known["action"], known["record"]) == (event["action"], event["record"])
+        and (known["new"] or {}).get("once") == once
+        for known in told_before(plant, {"once": once})
+    )

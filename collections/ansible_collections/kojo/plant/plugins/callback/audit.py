@@ -85,7 +85,7 @@ ADHOC = "__adhoc_playbook__"
 RUN = "KOJO_AUDIT_RUN"
 LISTENS = "KOJO_AUDIT_LISTENS"
 INTERRUPTED = "interrupted"
-OWN = "kojo.plant.audit_event"
+OWN = {"kojo.plant.audit_event", "kojo.plant.bluegreen_decisions"}  # each event of theirs is a record itself
 BEGIN = "To run all the same, and have that recorded: -e kojo_audit=best_effort"
 
 
@@ -141,7 +141,7 @@ class CallbackModule(CallbackBase):
         self._synced()
 
     def v2_runner_on_ok(self, result: Any) -> None:
-        if self._run and result.is_changed() and result.task.resolved_action != OWN:
+        if self._run and result.is_changed() and result.task.resolved_action not in OWN:
             self._task("ansible:change", result, failed=False)
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:

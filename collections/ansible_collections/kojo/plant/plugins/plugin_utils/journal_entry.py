@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible_collections.kojo.plant.plugins.plugin_utils import journal_origin
-from ansible_collections.kojo.plant.plugins.plugin_utils.journal_file import JournalFault
+from ansible_collections.kojo.plant.plugins.plugin_utils.journal_file import JournalFault, journal_files
 from ansible_collections.kojo.plant.plugins.plugin_utils.journal_format import canonical, now, plain
 from ansible_collections.kojo.plant.plugins.plugin_utils.journal_run import opened
 from ansible_collections.kojo.plant.plugins.plugin_utils.journal_secrets import Secrets
@@ -65,3 +66,14 @@ def write(plant: Settings, event: Mapping[str, Any]) -> int:
     finally:
         journal.close()
     return sequence
+
+
+def told_before(plant: Settings, part: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The events in the journal, of whichever writer, that have PART's keys and values somewhere; the newest files'
+    first."""
+    mark = canonical(part)[1:-1]
+    for path in reversed(journal_files(plant.directory, plant.plant)):
+        with path.open("rb") as file:
+            for line in file:
+                if mark in line and line.endswith(b"\n"):
+                    yield json.loads(line)["event"]

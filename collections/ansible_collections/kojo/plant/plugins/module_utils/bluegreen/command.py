@@ -11,12 +11,13 @@ import json
 import os
 import pwd
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from .daemon import Misconfigured, Settings, run
 from .decision import Decision
 from .switch import Switched, switch
-from .together import Answers, Ask, NotSwitched, each, newest, survey
+from .together import Answers, Ask, NotSwitched, each, faults, newest, survey
 from .wire import Peer, ask_here
 
 SETTINGS = "/etc/kojo-bluegreen.json"
@@ -77,18 +78,23 @@ def person() -> str:
 
 
 async def switch_back(settings: Settings, reason: str, force: bool) -> Switched:
-    """Raises NotSwitched, also when no server of the colour that would serve is up."""
+    """Raises NotSwitched, also when an edge sees no server up of the colour that would serve."""
     ways = edges(settings)
     target = back(newest(await survey(ways))).active
-    if not force and not await up(ways, target):
-        raise NotSwitched(f"no server of {target} is up, so nothing was switched; --force switches all the same")
+    if not force and (against := await down(ways, target)):
+        raise NotSwitched(f"{against}, so nothing was switched; --force switches all the same")
     return await switch(ways, f"{person()}@{settings.name}", reason, back, all_edges=False)
 
 
-async def up(ways: dict[str, Ask], colour: str) -> bool:
-    """Whether any edge sees a server of COLOUR that is up."""
+async def down(ways: Mapping[str, Ask], colour: str) -> str:
+    """Which edges see no server of COLOUR up, in words; an empty string when all that answer see one. Of a colour that
+    has just gone down, one edge may know before the other."""
     answers = await each(ways, lambda _: {"do": "servers", "colour": colour})
-    return any(server["up"] for answer in answers.values() if isinstance(answer, dict) for server in answer["servers"])
+    told = {name: answer["servers"] for name, answer in answers.items() if isinstance(answer, dict)}
+    if not told:
+        return f"no edge says whether a server of {colour} is up: {faults(answers)}"
+    seen_down = sorted(name for name, servers in told.items() if not any(server["up"] for server in servers))
+    return f"{', '.join(seen_down)}: no server of {colour} is up" if seen_down else ""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -99,7 +105,7 @@ def parser() -> argparse.ArgumentParser:
     status.add_argument("--json", action="store_true", help="as JSON, for programs")
     switch_back = commands.add_parser("switch-back", help="back to the colour that served before", epilog=EXIT_CODES)
     switch_back.add_argument("--reason", required=True, help="why; it goes on record")
-    switch_back.add_argument("--force", action="store_true", help="even if no server of that colour is up")
+    switch_back.add_argument("--force", action="store_true", help="even if an edge sees no server of that colour up")
     commands.add_parser("agent", help="what the unit runs", epilog=EXIT_CODES)
     return parser
 

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from .command import back, up
+from .command import back, down
 from .decision import COLOURS, Decision
 from .regression import Limits, Regression
 from .switch import Switched, switch
@@ -157,9 +157,8 @@ class _Trial:
         why = f"{self.new}: {why}"
         if self._regression.old_fails:
             return await self.hold(f"{why}; but {self.old} fails too often itself")
-        if not await up(self._here, self.old):
-            return await self.hold(f"{why}; but no server of {self.old} is up")
-        against = ""
+        if against := await down(self._here, self.old):
+            return await self.hold(f"{why}; but {against}")
         for _ in range(TRIES):
             try:
                 switched = await switch(self._watch.acting, self._watch.owner, why, self._change, all_edges=False)

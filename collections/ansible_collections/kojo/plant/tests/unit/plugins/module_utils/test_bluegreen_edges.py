@@ -48,10 +48,30 @@ def test_nobody_goes_back_to_a_colour_that_is_down(edges: dict[str, TestEdge]) -
     for edge in edges.values():
         unix_socket(f"{edge.folder}/admin.sock", 5)("disable server green/self")
     run = edges["edge1"].run("switch-back", "--reason", "a test")
-    assert (run.returncode, "no server of green is up" in run.stderr) == (1, True)
+    assert (run.returncode, "edge1, edge2: no server of green is up, so" in run.stderr) == (1, True)
     assert serving(edges) == {"edge1": "blue", "edge2": "blue"}
     assert edges["edge1"].run("switch-back", "--reason", "a test", "--force").returncode == 0
     assert {edge.recorded().active for edge in edges.values()} == {"green"}
+
+
+@pytest.mark.parametrize("knows", ["edge1", "edge2"])
+def test_one_edge_that_sees_the_colour_down_is_enough(edges: dict[str, TestEdge], knows: str) -> None:
+    """The other one hasn't looked yet since it went down."""
+    unix_socket(f"{edges[knows].folder}/admin.sock", 5)("disable server green/self")
+    run = edges["edge1"].run("switch-back", "--reason", "a test")
+    assert (run.returncode, f" {knows}: no server of green is up, so" in run.stderr) == (1, True), run.stderr
+    assert serving(edges) == {"edge1": "blue", "edge2": "blue"}
+    edges["edge2"].stop("agent")
+    run = edges["edge1"].run("switch-back", "--reason", "a test")
+    assert run.returncode == (1 if knows == "edge1" else 0), "an edge that doesn't answer says nothing of it"
+
+
+def test_when_no_edge_can_ask_its_haproxy_nothing_is_switched(edges: dict[str, TestEdge]) -> None:
+    for edge in edges.values():
+        edge.stop("haproxy")
+    run = edges["edge1"].run("switch-back", "--reason", "a test")
+    assert (run.returncode, "no edge says whether a server of green is up: edge1: " in run.stderr) == (1, True)
+    assert {edge.recorded().generation for edge in edges.values()} == {1}
 
 
 def test_status_shows_every_edge(edges: dict[str, TestEdge]) -> None:

@@ -163,14 +163,16 @@ def test_a_colour_for_which_haproxy_itself_answers_is_gone_back_from(edges: Edge
     assert (watched.verdict, decisions(edges)) == ("worse", {("blue", 3)})
 
 
-def test_with_both_colours_bad_it_is_held_and_somebody_is_told(edges: Edges, fast: None) -> None:
+@pytest.mark.parametrize("knowing", [["edge1"], ["edge1", "edge2"]])
+def test_with_both_colours_bad_it_is_held_and_somebody_is_told(edges: Edges, fast: None, knowing: list[str]) -> None:
+    """One edge that knows that the old colour is down is enough."""
     fails(edges, "green", 50)
-    for edge in edges.values():
-        at_edge(edge, "disable server blue/self")
+    for name in knowing:
+        at_edge(edges[name], "disable server blue/self")
     with load(edges):
         watched = watch(edges)
     assert (watched.verdict, watched.switched) == ("hold", None)
-    assert watched.why.endswith("; but no server of blue is up")
+    assert watched.why.endswith(f"; but {', '.join(knowing)}: no server of blue is up")
     assert decisions(edges) == {("green", 2)}
     assert held(edges) == [watched.why] * 2
     assert watched.why in edges["edge2"].run("status").stdout
