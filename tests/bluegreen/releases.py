@@ -51,7 +51,7 @@ class Releaser:
             file.write_text(text.replace(old, new, 1), encoding="utf-8")
         subprocess.run([*GIT, "commit", "-qam", version], cwd=self._clone, check=True)
         output = self._folder / version
-        command = [sys.executable, "-m", "tools.release", "--repository", self._clone, "--output", output]
+        command = [sys.executable, "-m", "tools.release", "--repository", str(self._clone), "--output", str(output)]
         environment = os.environ | {"RELEASE_KEY": str(self._key)}
         made = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
         assert made.returncode == 0, made.stdout + made.stderr

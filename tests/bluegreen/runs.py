@@ -53,18 +53,10 @@ class Runs:
 
     def _run(self, playbook: str, *options: str, until: str = "") -> Run:
         program = Path(sys.executable).with_name("ansible-playbook")
-        command = [
-            program,
-            f"playbooks/{playbook}.yml",
-            "-i",
-            self._plant.folder,
-            "-e",
-            f"@{self._variables}",
-            *options,
-        ]
+        given = ["-i", str(self._plant.folder), "-e", f"@{self._variables}", *options]
         output = ""
         with subprocess.Popen(
-            command,
+            [str(program), f"playbooks/{playbook}.yml", *given],
             cwd=ROOT,
             env={**os.environ, "PYTHONUNBUFFERED": "1", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
             stdout=subprocess.PIPE,

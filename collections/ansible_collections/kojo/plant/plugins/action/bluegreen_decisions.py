@@ -44,7 +44,8 @@ class ActionModule(ActionBase):
             if mode(variables.get("kojo_audit")) != BEST_EFFORT:
                 raise AnsibleActionFail(said) from fault
             warnings.append(said)
-        return {**result, "changed": bool(events), "events": events, "warnings": warnings}
+        # the plant is as it was: a record of what was done to it is no change of it
+        return {**result, "changed": False, "events": events, "warnings": warnings}
 
     def _recorded(
         self, decisions: list[Decided], read: dict[str, Any], variables: dict[str, Any]

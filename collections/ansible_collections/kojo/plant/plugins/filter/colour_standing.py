@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
@@ -88,7 +88,7 @@ def colour_standing(
     }
 
 
-def _links(lines: Iterable[str]) -> Mapping[str, str]:
+def _links(lines: Iterable[str]) -> dict[str, str]:
     return {name: target for name, _, target in (line.partition(" ") for line in lines)}
 
 
