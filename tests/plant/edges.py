@@ -8,6 +8,7 @@ import httpx
 from testinfra.host import Host
 
 from tests.plant.inventory import Plant
+from tests.wait import eventually
 
 
 def address(plant: Plant) -> str:
@@ -24,6 +25,13 @@ def client(plant: Plant, port: int = 443, key: str | None = None, at: str = "") 
         timeout=15,
         trust_env=False,
     )
+
+
+def seen_idle(plant: Plant, status: int) -> None:
+    """Until each edge answers so for the colour that doesn't serve: it is each one's own checks that tell."""
+    for name in plant.groups["edge"]:
+        with client(plant, port=8443, at=plant.address(name)) as preview:
+            eventually(lambda: preview.get("/health").status_code, lambda code: code == status, 60)
 
 
 def holders(plant: Plant, host: Callable[[str], Host]) -> list[str]:

@@ -9,7 +9,6 @@ from testinfra.host import Host
 
 from tests.plant import edges
 from tests.plant.inventory import Plant
-from tests.wait import eventually
 
 UNIT = "kojo-mes-api@{}"
 
@@ -25,20 +24,13 @@ def idle(plant: Plant, host: Callable[[str], Host]) -> Iterator[str]:
     colour = {"blue": "green", "green": "blue"}[active]
     for name in plant.groups["app"]:
         host(name).check_output(f"systemctl start {UNIT.format(colour)}")
-    seen(plant, 200)
+    edges.seen_idle(plant, 200)
     yield colour
     if f" {colour} " in status(plant, host):  # a test that failed half-way leaves the plant serving
         host(plant.groups["edge"][0]).check_output("kojo-bluegreen switch-back --reason 'the end of a test'")
     for name in plant.groups["app"]:
         host(name).check_output(f"systemctl stop {UNIT.format(colour)}")
-    seen(plant, 503)
-
-
-def seen(plant: Plant, status: int) -> None:
-    """Until each edge answers so for the idle colour: it is each one's own checks that tell."""
-    for name in plant.groups["edge"]:
-        with edges.client(plant, port=8443, at=plant.address(name)) as preview:
-            eventually(lambda: preview.get("/health").status_code, lambda code: code == status, 60)
+    edges.seen_idle(plant, 503)
 
 
 def test_the_edges_agree(plant: Plant, host: Callable[[str], Host]) -> None:
