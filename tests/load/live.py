@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 import time
 
 import httpx
@@ -35,11 +36,11 @@ class Order:
 
 
 class Listener:
-    """One who listens to all lines, as the holder of an access TOKEN."""
+    """One who listens to all lines, as the holder of an access TOKEN, until STOP: then it leaves at the next line."""
 
-    def __init__(self, http: httpx.AsyncClient, token: str) -> None:
+    def __init__(self, http: httpx.AsyncClient, token: str, stop: threading.Event) -> None:
         self.order = Order()
-        self._http, self._token = http, token
+        self._http, self._token, self._stop = http, token, stop
 
     async def connect(self, seconds: float = HOLD) -> tuple[float, str]:
         """Listen on one connection; return the seconds until it was answered, and what was wrong. That somebody ends a
@@ -63,9 +64,11 @@ class Listener:
             return (answered, "") if answered else (time.monotonic() - started, repr(error))
 
     async def _follow(self, answer: httpx.Response) -> str:
-        """Return the first fault, or an empty string at the stream's end."""
+        """Return the first fault, or an empty string at the end."""
         fields: dict[str, str] = {}
         async for line in answer.aiter_lines():
+            if self._stop.is_set():
+                break
             if line:
                 name, _, value = line.partition(":")
                 fields[name] = value.removeprefix(" ")

@@ -99,13 +99,11 @@ class Load:
 
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as group:
-            listener = group.create_task(self._listen()) if self._token else None
-            async with asyncio.TaskGroup() as clients:
-                for kind in self._kinds:
-                    for number in range(kind.connections):
-                        clients.create_task(self._client(kind, number / kind.rate))
-            if listener:  # a stream has no end to wait for
-                listener.cancel()
+            for kind in self._kinds:
+                for number in range(kind.connections):
+                    group.create_task(self._client(kind, number / kind.rate))
+            if self._token:
+                group.create_task(self._listen())
 
     async def _client(self, kind: Kind, offset: float) -> None:
         connection = Connection(self._address, self._port, self._tls, self._key, fresh=kind.fresh)
@@ -139,8 +137,8 @@ class Load:
     async def _listen(self) -> None:
         url = f"https://{self._address}:{self._port}"
         async with httpx.AsyncClient(base_url=url, verify=self._tls, timeout=SILENCE, trust_env=False) as http:
-            listener = Listener(http, self._token)
-            while True:
+            listener = Listener(http, self._token, self.stop)
+            while not self.stop.is_set():
                 began = time.time()
                 self.requests.append(Request("live", began, *await listener.connect()))
 

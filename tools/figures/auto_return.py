@@ -25,7 +25,7 @@ UNIT = "s"
 RATE = 100
 SAMPLES, SECONDS = 3, 60
 SOUND, SOUND_SECONDS = 20, 15
-MEASURE_SECONDS = 5
+MEASURE_SECONDS = 3
 
 
 def trial(colours: Colours, seconds: int) -> str:
@@ -54,10 +54,9 @@ def spoiled(colours: Colours, load: Load) -> float:
     failed = [each for each in load.requests if each.fault and begun <= each.at]
     if not failed or (late := max(each.at for each in failed)) > max(back.at.values()) + 1:
         raise Unmeasurable(f"auto-return: {len(failed)} requests failed, the last one after the return")
-    seconds = max(back.at.values()) - min(there.at.values())
-    print(
-        f"{seconds:.1f} s; {len(failed)} requests failed, the last {late - min(there.at.values()):.1f} s after the commit"
-    )
+    commit = min(there.at.values())
+    seconds = max(back.at.values()) - commit
+    print(f"{seconds:.1f} s; {len(failed)} requests failed, the last {late - commit:.1f} s after the commit")
     return seconds
 
 

@@ -25,7 +25,7 @@ RETURNS = 10
 
 def served_by(colours: Colours, edge: str, request: str) -> str:
     """Return the colour that a request went to, by the edge's log."""
-    command = f"journalctl --identifier haproxy --since -1min --output cat --grep {request}"
+    command = f"journalctl --identifier haproxy --since -1min --quiet --output cat --grep {request}"
     line = eventually(lambda: colours.lab.ssh(edge).run(command).stdout, bool, 10, f"no line of {request} in the log")
     return str(json.loads(line[line.index("{") :].splitlines()[0])["backend"])
 

@@ -1,8 +1,8 @@
 """Requests failed over 20 switches and 5 returns, at 210/s through the virtual address (shares: tests/load/steady.py).
 
-Switches by `kojo.plant.bluegreen` with a drain of five seconds, returns by `kojo-bluegreen switch-back`, one every twelve
-seconds. One listener to the live events comes back every five seconds and whenever a drain ends its stream: a refusal
-or a gap in its events is a failure too. Nothing is tried again.
+Switches by `kojo.plant.bluegreen` with a drain of five seconds, returns by `kojo-bluegreen switch-back`, one every
+twelve seconds. One listener to the live events comes back every twenty seconds and whenever a drain ends its stream: a
+refusal or a gap in its events is a failure too. Nothing is tried again.
 """
 
 from __future__ import annotations
