@@ -21,12 +21,12 @@ def play(plant: Plant, playbook: str, **variables: object) -> dict[str, dict[str
     done = subprocess.run(
         [*command, str(HERE / playbook), "-e", json.dumps(variables)],
         cwd=ROOT,
-        env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_CALLBACKS_ENABLED": ""},
+        env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"},
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode:
         raise RuntimeError(f"{playbook}: exit code {done.returncode}\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
-    report, _end = json.JSONDecoder().raw_decode(done.stdout, done.stdout.index("{"))
+    report, _end = json.JSONDecoder().raw_decode(done.stdout, done.stdout.index("{"))  # other callbacks speak too
     return {task["task"]["name"]: next(iter(task["hosts"].values())) for task in report["plays"][0]["tasks"]}
