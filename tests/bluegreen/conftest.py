@@ -11,10 +11,10 @@ from testinfra.host import Host
 from tests.bluegreen.desk import Desk
 from tests.bluegreen.releases import Releaser
 from tests.bluegreen.runs import Runs
-from tests.plant.conftest import host, plant
+from tests.faults.conftest import host, lab, plant
 from tests.plant.inventory import Plant
 
-__all__ = ["host", "plant"]
+__all__ = ["host", "lab", "plant"]
 
 
 @pytest.fixture(scope="session")

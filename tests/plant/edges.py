@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
 from collections.abc import Callable
 
@@ -9,6 +10,7 @@ import httpx
 from testinfra.host import Host
 
 from tests.plant.inventory import Plant
+from tests.wait import eventually
 
 
 def address(plant: Plant) -> str:
@@ -25,6 +27,13 @@ def client(plant: Plant, port: int = 443, key: str | None = None, at: str = "") 
         timeout=15,
         trust_env=False,
     )
+
+
+def seen(plant: Plant, host: Callable[[str], Host], colour: str, *, up: bool) -> None:
+    """Until each edge's own checks say so of all servers: an answer of 503 comes before they do."""
+    for name in plant.groups["edge"]:
+        look = functools.partial(servers, host(name), colour)
+        eventually(look, dict.fromkeys(plant.groups["app"], up).__eq__, 60, f"{colour} as {name} sees it")
 
 
 def holders(plant: Plant, host: Callable[[str], Host]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -10,7 +9,6 @@ from testinfra.host import Host
 
 from tests.plant import edges
 from tests.plant.inventory import Plant
-from tests.wait import eventually
 
 UNIT = "kojo-mes-api@{}"
 
@@ -26,21 +24,13 @@ def idle(plant: Plant, host: Callable[[str], Host]) -> Iterator[str]:
     colour = {"blue": "green", "green": "blue"}[active]
     for name in plant.groups["app"]:
         host(name).check_output(f"systemctl start {UNIT.format(colour)}")
-    seen(plant, host, colour, up=True)
+    edges.seen(plant, host, colour, up=True)
     yield colour
     if f" {colour} " in status(plant, host):  # a test that failed half-way leaves the plant serving
         host(plant.groups["edge"][0]).check_output("kojo-bluegreen switch-back --reason 'the end of a test'")
     for name in plant.groups["app"]:
         host(name).check_output(f"systemctl stop {UNIT.format(colour)}")
-    seen(plant, host, colour, up=False)
-
-
-def seen(plant: Plant, host: Callable[[str], Host], colour: str, *, up: bool) -> None:
-    """Until each edge's own checks say so of all servers: an answer of 503 comes before they do."""
-    for name in plant.groups["edge"]:
-        look = functools.partial(edges.servers, host(name), colour)
-        wanted = dict.fromkeys(plant.groups["app"], up)
-        eventually(look, wanted.__eq__, 60, f"{colour} as {name} sees it")
+    edges.seen(plant, host, colour, up=False)
 
 
 def test_the_edges_agree(plant: Plant, host: Callable[[str], Host]) -> None:
