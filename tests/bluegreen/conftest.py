@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 
 import pytest
-from testinfra.host import Host
 
-from tests.bluegreen.desk import Desk
+from tests.bluegreen.desk import ROLES, Desk
 from tests.bluegreen.releases import Releaser
 from tests.bluegreen.runs import Runs
 from tests.faults.conftest import host, lab, plant
+from tests.faults.lab import Lab
+from tests.load.people import people
 from tests.plant.inventory import Plant
 
 __all__ = ["host", "lab", "plant"]
@@ -23,9 +23,9 @@ def releaser(tmp_path_factory: pytest.TempPathFactory) -> Releaser:
 
 
 @pytest.fixture(scope="session")
-def desk(plant: Plant, host: Callable[[str], Host]) -> Iterator[Desk]:
-    with ExitStack() as stack:
-        yield Desk(plant, host, stack)
+def desk(lab: Lab) -> Iterator[Desk]:
+    with people(lab, ROLES) as added:
+        yield Desk(lab, added)
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,9 @@ class Releaser:
         self._key = folder / "release-key"
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self._key], check=True)
         subprocess.run(["git", "clone", "-q", "--no-hardlinks", ROOT, self._clone], check=True)
+        # the programs that read a release's migrations; a link is no file of the tree
+        (self._clone / ".venv-service").symlink_to(ROOT / ".venv-service")
+        (self._clone / ".git/info/exclude").write_text(".venv-service\n", encoding="utf-8")
         head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=self._clone, check=True, capture_output=True, text=True)
         self._commit = head.stdout.strip()
 

@@ -1,11 +1,10 @@
-"""People for the plant's tests, who live as long as a module of them."""
+"""A person for the plant's tests, who reads everything and changes nothing."""
 
 from __future__ import annotations
 
 import shlex
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import httpx
 import pytest
@@ -21,12 +20,12 @@ def kojo_mes(host: Host, *arguments: str) -> str:
     return str(host.check_output(f"kojo-mes {shlex.join(arguments)}"))
 
 
-@contextmanager
-def person(plant: Plant, host: Callable[[str], Host], role: str) -> Iterator[str]:
-    """The user name of somebody with this job role, who has the plant's tests as their only life."""
+@pytest.fixture(scope="module")
+def auditor(plant: Plant, host: Callable[[str], Host]) -> Iterator[str]:
+    """The user name of an auditor, who has the plant's tests as its only life."""
     app = host(plant.groups["app"][0])
     name = f"test-{uuid.uuid4().hex[:12]}"
-    token = kojo_mes(app, "user", "add", name, "--name", f"Test {role}", "--role", role).strip()
+    token = kojo_mes(app, "user", "add", name, "--name", "Test Auditor", "--role", "auditor").strip()
     with edges.client(plant) as client:
         chosen = client.post("/api/v1/identity/passwords", json={"token": token, "new_password": PASSWORD})
         assert chosen.status_code == 200, chosen.text
@@ -34,11 +33,10 @@ def person(plant: Plant, host: Callable[[str], Host], role: str) -> Iterator[str
     kojo_mes(app, "user", "deactivate", name, "--reason", "end of the test")
 
 
-@contextmanager
-def signed_in(plant: Plant, name: str) -> Iterator[httpx.Client]:
-    """A client of the service with a session of NAME, who has agreed to what is to be agreed to."""
+@pytest.fixture
+def session(plant: Plant, auditor: str) -> Iterator[httpx.Client]:
     with edges.client(plant) as client:
-        answer = client.post("/api/v1/identity/sessions", json={"user_name": name, "password": PASSWORD})
+        answer = client.post("/api/v1/identity/sessions", json={"user_name": auditor, "password": PASSWORD})
         assert answer.status_code == 200, answer.text
         client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
         if policy := answer.json()["acknowledge"]:
@@ -48,17 +46,4 @@ def signed_in(plant: Plant, name: str) -> Iterator[httpx.Client]:
                 headers={"Idempotency-Key": str(uuid.uuid4())},
             )
             assert agreed.status_code == 200, agreed.text
-        yield client
-
-
-@pytest.fixture(scope="module")
-def auditor(plant: Plant, host: Callable[[str], Host]) -> Iterator[str]:
-    """The user name of somebody who reads everything and changes nothing."""
-    with person(plant, host, "auditor") as name:
-        yield name
-
-
-@pytest.fixture
-def session(plant: Plant, auditor: str) -> Iterator[httpx.Client]:
-    with signed_in(plant, auditor) as client:
         yield client
