@@ -41,7 +41,7 @@ async def write(database: Database, run: str, *, audited: bool) -> None:
         await session.execute(INSERT, {"id": record_id, "content": answer})
         if audited:
             await audit.record(session, ACTOR, "load-test:write", RecordRef("load-test", record_id, 1), new=CONTENT)
-        await idempotency.remember(session, ACTOR.id, key, answer)
+        idempotency.remember(session, ACTOR.id, key, answer)
 
     await database.write(work, repeatable=True)
 

@@ -1,12 +1,14 @@
-"""Stands between service and database, and loses the answer to a COMMIT."""
+"""Stands between service and database: loses the answer to a COMMIT, or counts what a transaction waits for."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import TypeVar
 
 COMMIT = b"COMMIT"
+P = TypeVar("P", bound="LossyProxy")
 
 
 class LossyProxy:
@@ -50,9 +52,60 @@ class LossyProxy:
         writer.close()
 
 
+class CountingProxy(LossyProxy):
+    """Hands everything on. `turns` has, of each transaction that said `about`, how often the service waited for an
+    answer, from BEGIN to COMMIT."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port)
+        self.about = b"nothing"
+        self.turns: list[int] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._server_port)
+        turns, said, answered = 0, False, True
+
+        async def hand_back() -> None:
+            nonlocal answered
+            with contextlib.suppress(ConnectionError):
+                while data := await server_reader.read(65536):
+                    answered = True
+                    writer.write(data)
+                    await writer.drain()
+            writer.close()
+
+        answers = asyncio.create_task(hand_back())
+        try:
+            while data := await reader.read(65536):
+                if b"BEGIN" in data:
+                    turns, said = 0, False
+                turns, answered = turns + answered, False
+                said = said or self.about in data
+                if said and COMMIT in data:
+                    self.turns.append(turns)
+                    said = False
+                server_writer.write(data)
+                await server_writer.drain()
+        finally:
+            answers.cancel()
+            for end in (writer, server_writer):
+                end.close()
+
+
 @contextlib.asynccontextmanager
 async def lossy_proxy(port: int) -> AsyncIterator[LossyProxy]:
-    proxy = LossyProxy(port)
+    async with _serving(LossyProxy(port)) as proxy:
+        yield proxy
+
+
+@contextlib.asynccontextmanager
+async def counting_proxy(port: int) -> AsyncIterator[CountingProxy]:
+    async with _serving(CountingProxy(port)) as proxy:
+        yield proxy
+
+
+@contextlib.asynccontextmanager
+async def _serving(proxy: P) -> AsyncIterator[P]:
     server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
     proxy.port = server.sockets[0].getsockname()[1]
     try:

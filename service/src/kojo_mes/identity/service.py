@@ -71,7 +71,9 @@ def scope_of(session: ReadSession, actor: Actor, device: Any | None) -> Scope | 
 
 async def device_of(session: ReadSession, actor: Actor) -> Any | None:
     """Its row, with its equipment and what is allowed of its clock; None for people and the keys of the settings."""
-    rows = await repository.devices(session, device_id=actor.id) if actor.kind == "device" else ()
+    if actor.kind != "device" or actor.id in session.info["settings"].api_keys:
+        return None
+    rows = await repository.devices(session, device_id=actor.id)
     return rows[0] if rows else None
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any, LiteralString, TypeVar
 
 import psycopg
 from sqlalchemy import event
@@ -33,6 +33,7 @@ CONFLICT = {"40001", "40P01"}
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5
 LONGEST_GOODBYE = 2.0
 BEGAN = "kojo_began"  # on a statement's context: when it was sent
+LAST = "kojo_last"  # in a session's info: what goes with its COMMIT
 
 
 class DatabaseUnavailable(Exception):
@@ -49,6 +50,16 @@ class ReadSession(AsyncSession):
 
 class WriteSession(ReadSession):
     """For repositories that change something; its holder commits."""
+
+    async def driver(self) -> psycopg.AsyncConnection[Any]:
+        """For what SQLAlchemy has no words for, in the session's own transaction."""
+        connection = (await (await self.connection()).get_raw_connection()).driver_connection
+        assert isinstance(connection, psycopg.AsyncConnection)
+        return connection
+
+    def leave(self, statement: LiteralString, values: Mapping[str, object]) -> None:
+        """For the transaction's end, with a result that nobody reads: sent with COMMIT, it costs no round trip."""
+        self.info.setdefault(LAST, []).append((statement, values))
 
 
 def driver_error(error: BaseException | None) -> psycopg.Error | None:
@@ -109,8 +120,8 @@ class Database:
                 await session.flush()
                 try:
                     with STATEMENT_DURATION.labels("commit").time():
-                        await session.commit()
-                except DBAPIError as error:
+                        await _commit(session)
+                except (DBAPIError, psycopg.Error) as error:
                     if is_gone(error):
                         raise CommitOutcomeUnknown from error
                     raise
@@ -176,6 +187,16 @@ class Database:
         self._abandoned.discard(task)
         if not task.cancelled() and (error := task.exception()):
             log.warning("abandoned_transaction_failed", reason=str(error))
+
+
+async def _commit(session: WriteSession) -> None:
+    if last := session.info.pop(LAST, None):
+        driver = await session.driver()
+        async with driver.pipeline():  # COMMIT isn't done when what goes before it failed
+            for statement, values in last:
+                await driver.execute(statement, values)
+            await driver.execute("COMMIT", prepare=False)
+    await session.commit()  # the driver knows of a transaction that is over, and sends nothing
 
 
 def _engine(settings: DatabaseSettings, conninfo: str, **options: Any) -> AsyncEngine:

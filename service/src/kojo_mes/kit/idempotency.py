@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any, LiteralString, NamedTuple
 
 from sqlalchemy import text
 
@@ -24,9 +24,10 @@ CLAIM_WAITING = text(CLAIM.format(condition=""))
 CLAIM_FREE = text(
     CLAIM.format(condition="WHERE pg_try_advisory_xact_lock(hashtextextended(:client || chr(10) || :key, 0))")
 )
-REMEMBER = text("""
-    UPDATE mes.idempotency_key SET response = CAST(:response AS jsonb) WHERE client = :client AND key = :key
-""")
+REMEMBER: LiteralString = """
+    UPDATE mes.idempotency_key SET response = CAST(%(response)s AS jsonb)
+    WHERE client = %(client)s AND key = %(key)s
+"""
 FORGET = text("DELETE FROM mes.idempotency_key WHERE created_at < now() - CAST(:age AS interval)")
 
 
@@ -44,8 +45,9 @@ async def claim(session: WriteSession, client: str, key: str, request_hash: byte
     return Claim(bytes(row.request_hash), row.response) if row else None
 
 
-async def remember(session: WriteSession, client: str, key: str, response: str) -> None:
-    await session.execute(REMEMBER, {"client": client, "key": key, "response": response})
+def remember(session: WriteSession, client: str, key: str, response: str) -> None:
+    """At COMMIT."""
+    session.leave(REMEMBER, {"client": client, "key": key, "response": response})
 
 
 async def forget(session: WriteSession) -> None:

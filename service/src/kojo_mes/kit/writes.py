@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, TypeVar
 
+import psycopg
 from fastapi import Depends, Header, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
@@ -111,7 +112,7 @@ class Write:
                 return claim.response, True
             model = await work(session)
             stored = model.model_dump_json(exclude=set(once), by_alias=True)
-            await idempotency.remember(session, self.actor.id, self.key, stored)
+            idempotency.remember(session, self.actor.id, self.key, stored)
             return model.model_dump(mode="json", by_alias=True), False
 
         async def transact() -> tuple[object, bool]:
@@ -129,7 +130,7 @@ class Write:
         except Denied as denied:
             await record_denial(self.database, self.actor, denied)
             raise
-        except IntegrityError as error:
+        except (IntegrityError, psycopg.IntegrityError) as error:
             broken = conflict(error, f"{self.request.method} {self.request.url.path}")
             await record_denial(self.database, self.actor, broken)
             raise broken from error
@@ -190,7 +191,7 @@ def _reused() -> Problem:
     )
 
 
-def conflict(error: IntegrityError, wanted: str) -> Exception:
+def conflict(error: IntegrityError | psycopg.IntegrityError, wanted: str) -> Exception:
     """Denied by a constraint that the domain did not answer for itself. Without a name it is none: a missing partition,
     say."""
     cause = driver_error(error)

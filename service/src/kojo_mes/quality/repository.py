@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 
-from sqlalchemy import Row, Select, func, insert, literal, select, text, tuple_
+from sqlalchemy import Row, Select, func, insert, literal, select, text, tuple_, union_all
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.orm import aliased
 
 from kojo_mes.kit.database import ReadSession, WriteSession
 from kojo_mes.quality.models import ControlChart, ControlLimits, QualityCheck
@@ -24,11 +25,14 @@ TOTALS = text("""
     GROUP BY line.id
     ORDER BY line.position
 """)
-COUNT = text("""
+COUNT: LiteralString = """
     INSERT INTO mes.quality_check_total AS total (line_id, slot, passed, failed)
-    VALUES (:line, pg_backend_pid() % 16, :passed, :failed)
+    VALUES (%(line)s, pg_backend_pid() %% 16, %(passed)s, %(failed)s)
     ON CONFLICT (line_id, slot)
         DO UPDATE SET passed = total.passed + excluded.passed, failed = total.failed + excluded.failed
+"""
+ARRIVAL = text("""
+    SELECT clock_timestamp() AS moment, EXISTS (SELECT FROM mes.line WHERE id = :line AND retired_at IS NULL) AS known
 """)
 
 
@@ -47,8 +51,15 @@ async def totals(session: ReadSession) -> Sequence[Row[tuple[str, int, int]]]:
     return (await session.execute(TOTALS)).all()
 
 
-async def count(session: WriteSession, line: str, *, passed: bool) -> None:
-    await session.execute(COUNT, {"line": line, "passed": int(passed), "failed": int(not passed)})
+def count(session: WriteSession, line: str, *, passed: bool) -> None:
+    """At COMMIT."""
+    session.leave(COUNT, {"line": line, "passed": int(passed), "failed": int(not passed)})
+
+
+async def arrival(session: ReadSession, line: str) -> tuple[datetime, bool]:
+    """The primary's time, and whether the plant has the line."""
+    row = (await session.execute(ARRIVAL, {"line": line})).one()
+    return row.moment, row.known
 
 
 async def add(session: WriteSession, values: Mapping[str, Any]) -> QualityCheck:
@@ -84,10 +95,14 @@ async def neighbours(
     series = select(QualityCheck).where(
         QualityCheck.chart_id == check.chart_id, QualityCheck.limits_version == check.limits_version
     )
-    earlier = series.where(position < here).order_by(QualityCheck.measured_at.desc(), QualityCheck.id.desc())
-    later = series.where(position > here).order_by(QualityCheck.measured_at, QualityCheck.id)
-    found = (await session.execute(earlier.limit(before))).scalars().all()
-    return found[::-1], (await session.execute(later.limit(after))).scalars().all()
+    newest_first = (QualityCheck.measured_at.desc(), QualityCheck.id.desc())
+    earlier = series.where(position <= here).order_by(*newest_first).limit(before + 1)
+    later = series.where(position > here).order_by(QualityCheck.measured_at, QualityCheck.id).limit(after)
+    both = union_all(earlier, later).subquery()
+    query = select(aliased(QualityCheck, both)).order_by(both.c.measured_at, both.c.id)
+    found = (await session.execute(query)).scalars().all()
+    here_at = next(index for index, row in enumerate(found) if row.id == check.id)
+    return found[:here_at], found[here_at + 1 :]
 
 
 async def latest_of_chart(
@@ -113,9 +128,19 @@ async def chart(session: ReadSession, chart_id: str) -> ControlChart | None:
     return await session.get(ControlChart, chart_id)
 
 
-async def chart_of(session: ReadSession, characteristic: str, line: str) -> ControlChart | None:
-    query = select(ControlChart).where(ControlChart.characteristic_id == characteristic, ControlChart.line_id == line)
-    return (await session.execute(query)).scalar_one_or_none()
+async def chart_of(
+    session: ReadSession, characteristic: str, line: str
+) -> tuple[ControlChart | None, ControlLimits | None]:
+    """With its present limits."""
+    query = (
+        select(ControlChart, ControlLimits)
+        .outerjoin(ControlLimits, ControlLimits.chart_id == ControlChart.id)
+        .where(ControlChart.characteristic_id == characteristic, ControlChart.line_id == line)
+        .order_by(ControlLimits.version.desc())
+        .limit(1)
+    )
+    row = (await session.execute(query)).one_or_none()
+    return (row[0], row[1]) if row else (None, None)
 
 
 async def charts(session: ReadSession, line: str | None, after: str | None, limit: int) -> Sequence[ControlChart]:
@@ -130,11 +155,6 @@ async def charts(session: ReadSession, line: str | None, after: str | None, limi
 async def limits(session: ReadSession, chart_id: str) -> Sequence[ControlLimits]:
     query = select(ControlLimits).where(ControlLimits.chart_id == chart_id).order_by(ControlLimits.version)
     return (await session.execute(query)).scalars().all()
-
-
-async def present_limits(session: ReadSession, chart_id: str) -> ControlLimits | None:
-    query = select(ControlLimits).where(ControlLimits.chart_id == chart_id).order_by(ControlLimits.version.desc())
-    return (await session.execute(query.limit(1))).scalar_one_or_none()
 
 
 async def add_limits(session: WriteSession, chart_id: str, values: Mapping[str, Any]) -> ControlLimits:

@@ -15,7 +15,6 @@ from kojo_mes.gauges.models import Calibration
 from kojo_mes.gauges.service import calibrated, relied_on
 from kojo_mes.kit import audit, late_entries
 from kojo_mes.kit.audit import RecordRef
-from kojo_mes.kit.clock import now
 from kojo_mes.kit.database import ReadSession, WriteSession
 from kojo_mes.kit.ids import new_id
 from kojo_mes.kit.pages import Page, page_of
@@ -28,7 +27,7 @@ from kojo_mes.nonconformance.service import open_for_signals
 from kojo_mes.quality import repository
 from kojo_mes.quality.charts import ChartKind
 from kojo_mes.quality.judgement import SPECIFICATION_RULE, judge
-from kojo_mes.quality.models import ControlChart, QualityCheck
+from kojo_mes.quality.models import ControlChart, ControlLimits, QualityCheck
 from kojo_mes.quality.repository import CheckFilter
 from kojo_mes.quality.rules import LONGEST_SPAN
 from kojo_mes.quality.schemas import CheckDetail, CheckIn, CheckOut, CheckReceipt
@@ -39,16 +38,16 @@ MEASURED = ("values", "gauge")
 
 
 async def record(session: WriteSession, actor: Actor, given: CheckIn) -> CheckReceipt:
-    subject = await _subject(session, given)
-    chart = await repository.chart_of(session, given.characteristic, given.line)
-    moment = await now(session)
+    moment, line_known = await repository.arrival(session, given.line)
+    # from here on the next check of the characteristic waits
+    subject = await _subject(session, given, line_known=line_known)
+    chart, limits = await repository.chart_of(session, given.characteristic, given.line)
     faults = _faults(CharacteristicKind(subject.kind), chart, given)
     faults += late_entries.faults(session, moment, given.measured_at, given.late_entry_reason, field="measured_at")
     if faults:
         raise invalid(faults)
     specification = await effective(session, given.characteristic, given.measured_at)
     calibration = await _calibration(session, given, specification, moment)
-    limits = await repository.present_limits(session, chart.id) if chart else None
     values = {
         "id": new_id(),
         "characteristic_id": subject.id,
@@ -68,12 +67,12 @@ async def record(session: WriteSession, actor: Actor, given: CheckIn) -> CheckRe
         **_result(specification, given),
     }
     row = await repository.add(session, values)
-    await repository.count(session, given.line, passed=row.conforming)
+    repository.count(session, given.line, passed=row.conforming)
     check = CheckOut.model_validate(row)
     ref = RecordRef(RECORD, row.id)
     reason = given.late_entry_reason
     await audit.record(session, actor, "quality:record-check", ref, new=check.model_dump(), reason=reason)
-    told = await _told(session, chart, row)
+    told = await _told(session, chart, limits, row)
     opened = await _hold(session, actor, told)
     return CheckReceipt(
         **check.model_dump(),
@@ -104,13 +103,13 @@ async def page(
     return page_of(rows, limit, CheckOut.model_validate, lambda row: (row.id,))
 
 
-async def _subject(session: WriteSession, given: CheckIn) -> Characteristic:
+async def _subject(session: WriteSession, given: CheckIn, *, line_known: bool) -> Characteristic:
     """Locked: checks of a characteristic are judged one after the other."""
     subject = await characteristics.lock(session, given.characteristic)
     faults = []
     if subject is None:
         faults.append(_fault("characteristic", f"{given.characteristic} is not a characteristic of this plant"))
-    if not await nonconformances.line_exists(session, given.line):
+    if not line_known:
         faults.append(_fault("line", f"{given.line} is not a line of this plant"))
     if subject is None or faults:
         raise invalid(faults)
@@ -175,18 +174,16 @@ def _gauge_columns(calibration: Calibration | None) -> dict[str, Any]:
 
 
 async def _told(
-    session: ReadSession, chart: ControlChart | None, row: QualityCheck
+    session: ReadSession, chart: ControlChart | None, limits: ControlLimits | None, row: QualityCheck
 ) -> Sequence[tuple[QualityCheck, str]]:
     """New signals: of this check, and of later ones that a check recorded late brings to light."""
     told = [] if row.conforming else [(row, SPECIFICATION_RULE)]
-    limits = await repository.present_limits(session, chart.id) if chart and row.limits_version else None
     if chart is None or limits is None:
         return told
     before, after = await repository.neighbours(session, row, LONGEST_SPAN, LONGEST_SPAN - 1)
-    known = {
-        (signal.check_id, signal.rule)
-        for signal in await nonconformances.signals_of(session, [check.id for check in after])
-    }
+    later = [check.id for check in after]  # none, mostly
+    signals = await nonconformances.signals_of(session, later) if later else ()
+    known = {(signal.check_id, signal.rule) for signal in signals}
     found = judge(chart, limits, [*before, row, *after], len(before))
     return told + [(check, rule) for check, rule in found if (check.id, rule) not in known]
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from psycopg import AsyncConnection
 from sqlalchemy import Connection, Row, select, text
 
 from kojo_mes.kit.database import ReadSession, WriteSession
@@ -36,10 +35,19 @@ STAGE = text("""
 """)
 COPY = "COPY reading_stage (sensor_id, time, value, quality, skewed, out_of_limits) FROM STDIN (FORMAT BINARY)"
 
+# instead, for few: one round trip less than a table, its COPY and what empties it
+FEW = 500
+GIVEN = """reading_stage AS MATERIALIZED (
+        SELECT * FROM unnest(CAST(:sensors AS integer[]), CAST(:times AS timestamptz[]),
+                             CAST(:numbers AS double precision[]), CAST(:qualities AS text[]),
+                             CAST(:skewed AS boolean[]), CAST(:beyond AS boolean[]))
+            AS given (sensor_id, time, value, quality, skewed, out_of_limits)
+    ), """
+
 # Totals are added in the order of their keys: two batches can't lock each other out. What a line's states and counts
 # are derived from leaves word of its time (signals/service.py).
-STORE = text("""
-    WITH origin AS MATERIALIZED (
+STORE = """
+    WITH {given}origin AS MATERIALIZED (
         SELECT mes.sender_of(:kind, :device, :name) AS sender_id, nextval('mes.reading_batch') AS batch_id
     ), stored AS (
         INSERT INTO mes.reading (sensor_id, time, value, quality, received_at, sender_id, batch_id)
@@ -107,7 +115,8 @@ STORE = text("""
         GROUP BY equipment.line_id
     )
     SELECT count(*) FROM stored
-""")
+"""
+STORE_STAGED, STORE_GIVEN = text(STORE.format(given="")), text(STORE.format(given=GIVEN))
 
 LATEST = text("""
     SELECT sensor.name AS sensor, equipment.line_id AS line, equipment.id AS equipment, sensor.measurement,
@@ -197,19 +206,27 @@ async def sensors(session: ReadSession, names: Iterable[str]) -> Sequence[Row[An
     return (await session.execute(SENSORS, {"names": sorted(set(names))})).all()
 
 
-async def store(session: WriteSession, sender: Actor, readings: Iterable[Staged], late: timedelta) -> int:
-    """How many were new."""
+async def store(session: WriteSession, sender: Actor, readings: Sequence[Staged], late: timedelta) -> int:
+    """How many were new. At least one is given."""
+    values = {"late": late, "kind": sender.kind, "device": sender.id, "name": sender.name}
+    if len(readings) > FEW:
+        await _stage(session, readings)
+        return int((await session.execute(STORE_STAGED, values)).scalar_one())
+    columns = zip(
+        ("sensors", "times", "numbers", "qualities", "skewed", "beyond"), zip(*readings, strict=True), strict=True
+    )
+    given = {name: list(column) for name, column in columns}
+    return int((await session.execute(STORE_GIVEN, values | given)).scalar_one())
+
+
+async def _stage(session: WriteSession, readings: Iterable[Staged]) -> None:
     await session.execute(STAGE)
-    raw = await (await session.connection()).get_raw_connection()
-    driver = raw.driver_connection
-    assert isinstance(driver, AsyncConnection)
+    driver = await session.driver()
     with STATEMENT_DURATION.labels("copy").time():
         async with driver.cursor() as cursor, cursor.copy(COPY) as copy:
             copy.set_types(["int4", "timestamptz", "float8", "text", "bool", "bool"])
             for reading in readings:
                 await copy.write_row(reading)
-    values = {"late": late, "kind": sender.kind, "device": sender.id, "name": sender.name}
-    return int((await session.execute(STORE, values)).scalar_one())
 
 
 async def ledger(session: WriteSession, actor_id: str, source: str) -> Ledger:
