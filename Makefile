@@ -10,7 +10,7 @@ export PATH := $(BIN):$(PATH)
 export KOJO_PLANT := $(abspath $(PLANT))
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help plant test fuzz clean root setup secrets wheelhouse release lab lint unit plant-test figures picture docs
+.PHONY: help plant test fuzz clean root setup secrets wheelhouse release lab lint unit plant-test bluegreen-test figures picture docs
 
 help: ## what there is
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -54,6 +54,9 @@ unit: setup ## tests that need no plant
 
 plant-test: setup ## the plant's guarantees, in Molecule
 	tools/test plant
+
+bluegreen-test: setup ## releases that come, go back, are cut and refused, in Molecule
+	tools/test bluegreen
 
 picture: setup ## docs/plant_a.svg, from the inventory
 	python -m tools.plant_picture $(PLANT) docs/$(notdir $(PLANT)).svg
