@@ -35,7 +35,7 @@ def links(plant: Plant, host: Callable[[str], Host]) -> dict[str, str]:
 
 def version(plant: Plant) -> str:
     with edges.client(plant) as client:
-        return str(client.get("/health/ready").json()["version"])
+        return str(client.get("/health").json()["version"])
 
 
 @dataclass
