@@ -33,7 +33,7 @@ def seen(plant: Plant, host: Callable[[str], Host], colour: str, *, up: bool) ->
     """Until each edge's own checks say so of all servers: an answer of 503 comes before they do."""
     for name in plant.groups["edge"]:
         look = functools.partial(servers, host(name), colour)
-        eventually(look, dict.fromkeys(plant.groups["app"], up).__eq__, 60, f"{colour} as {name} sees it")
+        eventually(look, dict.fromkeys(plant.groups["app"], "UP" if up else "DOWN").__eq__, 60, f"{colour} as {name} sees it")
 
 
 def holders(plant: Plant, host: Callable[[str], Host]) -> list[str]:
@@ -54,10 +54,10 @@ with socket.socket(socket.AF_UNIX) as s:
 """
 
 
-def servers(host: Host, colour: str) -> dict[str, bool]:
-    """Which servers of a colour an edge's own checks see up."""
+def servers(host: Host, colour: str) -> dict[str, str]:
+    """How an edge's own checks see each server of a colour: UP, DOWN, or on the way, as `UP 1/2`."""
     out = host.check_output(shlex.join(["python3", "-c", STATE, colour]))
-    return {name: status == "UP" for name, status in (line.split(" ", 1) for line in out.splitlines())}
+    return dict(line.split(" ", 1) for line in out.splitlines())
 
 
 def exposure(host: Host, unit: str) -> float:
