@@ -31,9 +31,9 @@ def client(plant: Plant, port: int = 443, key: str | None = None, at: str = "") 
 
 def seen(plant: Plant, host: Callable[[str], Host], colour: str, *, up: bool) -> None:
     """Until each edge's own checks say so of all servers: an answer of 503 comes before they do."""
+    wanted = dict.fromkeys(plant.groups["app"], "UP" if up else "DOWN")
     for name in plant.groups["edge"]:
-        look = functools.partial(servers, host(name), colour)
-        eventually(look, dict.fromkeys(plant.groups["app"], "UP" if up else "DOWN").__eq__, 60, f"{colour} as {name} sees it")
+        eventually(functools.partial(servers, host(name), colour), wanted.__eq__, 60, f"{colour} as {name} sees it")
 
 
 def holders(plant: Plant, host: Callable[[str], Host]) -> list[str]:
