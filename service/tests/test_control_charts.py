@@ -142,6 +142,96 @@ async def test_new_limits_begin_a_series_of_their_own(laboratory: Laboratory) ->
     ]
 
 
+async def walked(laboratory: Laboratory, chart: str, **query: Any) -> list[dict[str, Any]]:
+    """All points, in the order of measurement; pages come the latest first."""
+    points: list[dict[str, Any]] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = (await laboratory.get(f"/quality/charts/{chart}", limit=3, **query, **cursor)).json()
+        assert 0 < len(page["points"]) <= 3
+        points = page["points"] + points
+        if page["next"] is None:
+            return points
+        assert len(page["points"]) == 3
+        cursor = {"cursor": page["next"]}
+
+
+async def mixed(laboratory: Laboratory) -> tuple[str, list[dict[str, Any]]]:
+    """Individuals before limits, by a first version of them, and by a second; times that are equal; two that were
+    recorded late, so that the second version's are among the first's. In the order of measurement."""
+    await laboratory.variable(lower=0.0, upper=1000.0)
+    chart = await laboratory.chart("individuals-mr", 1)
+    checks = await laboratory.measure([[100.1], [100.4]])
+    for version in (1, 2):
+        body = {"centre": 100.0, "mean_range": 1.128, "reason": f"version {version}"}
+        await laboratory.made(f"/quality/charts/{chart}/limits", body)
+        moment = laboratory.moment()
+        if version == 1:
+            late = [laboratory.measured(103.5), laboratory.measured(100.9)]
+        checks += [
+            await laboratory.check(laboratory.measured(100.2 + number, measured_at=moment)) for number in range(4)
+        ]
+        checks += await laboratory.measure([[100.3], [103.2], [103.3], [99.8]])
+    checks += [await laboratory.check(check) for check in late]
+    return chart, sorted(checks, key=lambda check: (check["measured_at"], check["id"]))
+
+
+async def test_all_points_are_reached_in_pages(laboratory: Laboratory) -> None:
+    """The moving ranges are made anew: from the value before of the same limits, wherever a page begins."""
+    chart, checks = await mixed(laboratory)
+    before: dict[int | None, float] = {}
+    ranges = []
+    for check in checks:
+        (value,), version = check["values"], check["limits_version"]
+        ranges.append(pytest.approx(abs(value - before[version])) if version in before else None)
+        before[version] = value
+    assert sum(moving is None for moving in ranges) == 3
+
+    points = await walked(laboratory, chart)
+    assert [point["check"] for point in points] == [check["id"] for check in checks]
+    assert [point["range"] for point in points] == ranges
+    assert [(point["limits"] is None, point["limits_version"]) for point in points] == [
+        (check["limits_version"] is None, check["limits_version"]) for check in checks
+    ]
+    told = {(point["check"], rule) for point in points for rule in point["signals"]}
+    stored = laboratory.admin.execute("SELECT check_id, rule FROM mes.quality_signal").fetchall()
+    assert told == {(check, rule) for check, rule in stored}
+    assert len(told) > 3
+
+    start, end = checks[5]["measured_at"], checks[-4]["measured_at"]
+    inside = [number for number, check in enumerate(checks) if start <= check["measured_at"] < end]
+    assert await walked(laboratory, chart, **{"from": start, "to": end}) == [points[number] for number in inside]
+
+
+async def test_points_that_come_meanwhile_shift_no_page(laboratory: Laboratory) -> None:
+    chart, checks = await mixed(laboratory)
+    path, known = f"/quality/charts/{chart}", [check["id"] for check in checks]
+    first = (await laboratory.get(path, limit=4)).json()
+    (newest,) = await laboratory.measure([[100.0]])
+    between = await laboratory.check(laboratory.measured(100.0, measured_at=checks[-2]["measured_at"]))
+    oldest = await laboratory.check(laboratory.measured(100.0, measured_at=checks[0]["measured_at"]))
+    rest = (await laboratory.get(path, cursor=first["next"])).json()
+    assert rest["next"] is None
+    found = [point["check"] for point in rest["points"] + first["points"]]
+    assert found == [known[0], oldest["id"], *known[1:]]
+    assert not {newest["id"], between["id"]} & set(found)
+
+
+async def test_a_page_of_points_as_csv_tells_where_the_next_is(laboratory: Laboratory) -> None:
+    chart, checks = await mixed(laboratory)
+    first = await laboratory.get(f"/quality/charts/{chart}", limit=10, format="csv")
+    address, relation = first.headers["Link"].split(";")
+    assert relation == ' rel="next"'
+    second = await laboratory.client.get(
+        address.strip("<>"), headers=laboratory.people["auditor"].headers(laboratory.app)
+    )
+    assert "Link" not in second.headers
+    assert [row["check"] for row in rows(second) + rows(first)] == [check["id"] for check in checks]
+    for wrong in ("x", "W10", "WzFd"):
+        answer = await laboratory.get(f"/quality/charts/{chart}", cursor=wrong)
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "cursor")
+
+
 async def test_a_range_beyond_its_limits_is_a_signal(laboratory: Laboratory) -> None:
     """n = 2, R̄ = 1: D4 is 3.267 (NIST 6.3.2.1)."""
     await decided(laboratory, "xbar-r", 2, "nelson", 100.0, 1.0)

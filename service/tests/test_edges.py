@@ -51,7 +51,7 @@ WITHOUT_PAGES = {
 }
 ANY_TIME = {
     "GET /api/v1/quality/checks": "a page of them, by their index",
-    "GET /api/v1/quality/charts/{chart}": "the last of that time, 1,000 at most",
+    "GET /api/v1/quality/charts/{chart}": "a page of them, by their index",
     "GET /api/v1/quality/charts/{chart}/capability": "the last 1,000 of that time",
     "GET /api/v1/audit/events": "a page of them, by their index",
 }
@@ -78,7 +78,7 @@ def is_update(name: str) -> bool:
 
 
 def is_list(name: str) -> bool:
-    return name.startswith("GET ") and "items" in fields_of(ROUTES[name])
+    return name.startswith("GET ") and bool({"items", "next"} & set(fields_of(ROUTES[name])))
 
 
 def has_range(name: str) -> bool:

@@ -21,13 +21,18 @@ Limit = Annotated[int, Query(ge=1, le=1000, description="items a page")]
 DEFAULT_LIMIT = 100
 
 
-class Page(BaseModel, Generic[T]):
-    items: list[T]
-    next: str | None = Field(
-        default=None,
+Next = Annotated[
+    str | None,
+    Field(
         description="there is more: ask again with `cursor` set to this, and all else the same",
         examples=["WyIwMTkwYTZmMi01ZDFjLTdjYzEiXQ"],
-    )
+    ),
+]
+
+
+class Page(BaseModel, Generic[T]):
+    items: list[T]
+    next: Next = None
 
 
 def encode(*keys: object) -> str:

@@ -92,26 +92,40 @@ async def page(session: ReadSession, line: str | None, after: str | None, limit:
 
 
 async def data(
-    session: ReadSession, chart_id: str, start: datetime | None, end: datetime | None, limit: int
+    session: ReadSession,
+    chart_id: str,
+    start: datetime | None,
+    end: datetime | None,
+    before: tuple[datetime, str] | None,
+    limit: int,
 ) -> ChartData:
+    """`before`: time and id of the oldest check of the page before."""
     chart = _known(await repository.chart(session, chart_id), chart_id)
-    # one more leads to the moving range of the first that is shown
-    checks = await repository.latest_of_chart(session, chart_id, start, end, limit + 1)
+    kind = ChartKind(chart.kind)
+    checks = await repository.latest_of_chart(session, chart_id, start, end, limit + 1, before)
+    shown = checks[-limit:]
     limits = {row.version: row for row in await repository.limits(session, chart_id)}
     plotted: dict[str, PlottedPoint] = {}
-    signals = await _signals(session, checks)
+    signals = await _signals(session, shown)
     for version in sorted({check.limits_version for check in checks}, key=lambda version: version or 0):
         series = [check for check in checks if check.limits_version == version]
+        if kind is ChartKind.INDIVIDUALS and series[0] in shown:  # its moving range is from the one before
+            earlier, _ = await repository.neighbours(session, series[0], 1, 0)
+            series = [*earlier, *series]
         found: Sequence[Point | None] = points(chart, limits[version], series) if version else [None] * len(series)
-        spreads = ranges(ChartKind(chart.kind), [sample(check) for check in series])
+        spreads = ranges(kind, [sample(check) for check in series])
         for check, point, spread in zip(series, found, spreads, strict=True):
             plotted[check.id] = _plotted(chart, check, point, spread, signals.get(check.id, []))
     specification = await characteristics.effective(session, chart.characteristic_id)
+    latest_first = page_of(
+        checks[::-1], limit, lambda check: plotted[check.id], lambda check: (check.measured_at, check.id)
+    )
     return ChartData(
         chart=ChartOut.model_validate(chart),
         unit=specification.unit if specification else None,
         limits=[LimitsOut.model_validate(row) for row in limits.values()],
-        points=[plotted[check.id] for check in checks[-limit:]],
+        points=latest_first.items[::-1],
+        next=latest_first.next,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from kojo_mes.characteristics.schemas import CharacteristicId
 from kojo_mes.gauges.schemas import GaugeId
 from kojo_mes.kit.database import Database
 from kojo_mes.kit.fields import MaterialId, Time
-from kojo_mes.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page
+from kojo_mes.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, cursor_of
 from kojo_mes.kit.problems import responses
 from kojo_mes.kit.security import Actor, Permission, permitted
 from kojo_mes.kit.table_routes import TableRoute
@@ -51,6 +52,7 @@ Freezer = Annotated[Write, Depends(writing(Permission.QUALITY_FREEZE_LIMITS))]
 From = Annotated[Time | None, Query(alias="from", description="measured at that time or later")]
 To = Annotated[Time | None, Query(alias="to", description="measured before that time")]
 Chart = Annotated[ChartId, Path()]
+Before = Annotated[tuple[datetime, str] | None, Depends(cursor_of(datetime, str))]
 MISSING = responses(HTTPStatus.NOT_FOUND)
 
 
@@ -123,16 +125,21 @@ async def charts(
 async def chart(
     request: Request,
     _reader: Reader,
+    before: Before,
     as_csv: AsCsv,
     chart: Chart,
     start: From = None,
     end: To = None,
     limit: Limit = DEFAULT_LIMIT,
 ) -> ChartData | Response:
-    """The last points of a time with limits and signals, for drawing; as CSV, the points."""
+    """Points of a time with limits and signals, for drawing: the last ones, then older ones, a page at a time; as CSV,
+    the points, and the next page is in the header `Link`."""
     database: Database = request.app.state.database
-    answer = await database.read(lambda session: charting.data(session, chart, start, end, limit))
-    return table("points", columns_of(PlottedPoint), answer.points) if as_csv else answer
+    answer = await database.read(lambda session: charting.data(session, chart, start, end, before, limit))
+    if not as_csv:
+        return answer
+    following = request.url.include_query_params(cursor=answer.next) if answer.next is not None else None
+    return table("points", columns_of(PlottedPoint), answer.points, following)
 
 
 @router.post("/charts/{chart}/limits", status_code=HTTPStatus.CREATED, response_model=LimitsOut, responses=MISSING)

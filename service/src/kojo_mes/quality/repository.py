@@ -106,15 +106,22 @@ async def neighbours(
 
 
 async def latest_of_chart(
-    session: ReadSession, chart: str, start: datetime | None, end: datetime | None, limit: int
+    session: ReadSession,
+    chart: str,
+    start: datetime | None,
+    end: datetime | None,
+    limit: int,
+    before: tuple[datetime, str] | None = None,
 ) -> Sequence[QualityCheck]:
-    """The last ones of a time, in the order of measurement."""
+    """The last ones of a time, or of what comes before a check's time and id, in the order of measurement."""
     query = (
         select(QualityCheck)
         .where(QualityCheck.chart_id == chart)
         .order_by(QualityCheck.measured_at.desc(), QualityCheck.id.desc())
         .limit(limit)
     )
+    if before is not None:
+        query = query.where(tuple_(QualityCheck.measured_at, QualityCheck.id) < before)
     return (await session.execute(_between(query, start, end))).scalars().all()[::-1]
 
 

@@ -10,6 +10,7 @@ from kojo_mes.characteristics.schemas import CharacteristicId
 from kojo_mes.gauges.schemas import GaugeId
 from kojo_mes.kit.fields import MaterialId, Name, Real, Text, Time, Whole, Words
 from kojo_mes.kit.late_entries import LateEntryReason
+from kojo_mes.kit.pages import Next
 from kojo_mes.nonconformance.schemas import LineId, RecordId
 from kojo_mes.quality.charts import LARGEST_SUBGROUP, ChartKind
 from kojo_mes.quality.rules import RuleSet
@@ -214,12 +215,13 @@ class PlottedPoint(BaseModel):
 
 
 class ChartData(BaseModel):
-    """What is needed to draw a chart, in the order of measurement."""
+    """What is needed to draw a chart: a page of points in the order of measurement. The next page is of older ones."""
 
     chart: ChartOut
     unit: str | None = Field(examples=["mm"])
     limits: list[LimitsOut]
     points: list[PlottedPoint]
+    next: Next = None
 
 
 class IndicesOut(_FromRow):
