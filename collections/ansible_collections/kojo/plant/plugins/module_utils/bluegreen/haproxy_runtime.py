@@ -93,7 +93,7 @@ class Runtime:
         return [
             Server(
                 name=row["svname"],
-                up=row["status"].startswith("UP") or row["status"] == "no check",
+                up=row["status"] in ("UP", "no check"),  # `UP 1/2` is on its way down
                 sessions=int(row["scur"] or 0),
                 requests=int(row["req_tot"] or row["stot"] or 0),
                 faults=int(row["hrsp_5xx"] or 0),

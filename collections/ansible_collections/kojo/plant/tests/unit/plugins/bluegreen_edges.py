@@ -21,6 +21,7 @@ from ansible_collections.kojo.plant.plugins.module_utils.bluegreen.haproxy_runti
 
 COLLECTIONS = next(parent for parent in Path(__file__).parents if parent.name == "collections")
 COMMAND = "ansible_collections.kojo.plant.plugins.module_utils.bluegreen.command"
+MODULES = "ansible_collections.kojo.plant.plugins.modules"
 ADDRESSES = {"edge1": "127.0.0.2", "edge2": "127.0.0.3"}
 
 CONFIGURATION = """
@@ -223,6 +224,21 @@ def load(edges: dict[str, TestEdge], rate: int = 200, clients: int = 1) -> Itera
         end.set()
         for one in threads:
             one.join()
+
+
+def run_module(name: str, *, check: bool = False, **given: object) -> dict[str, Any]:
+    """What the module kojo.plant.NAME answers, run as Ansible runs it."""
+    arguments = {"ANSIBLE_MODULE_ARGS": given | {"_ansible_check_mode": check, "_ansible_diff": True}}
+    done = subprocess.run(
+        [sys.executable, "-m", f"{MODULES}.{name}"],
+        input=json.dumps(arguments),
+        cwd=COLLECTIONS,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
 
 
 @contextlib.contextmanager

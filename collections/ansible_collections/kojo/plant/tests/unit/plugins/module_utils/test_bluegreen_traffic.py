@@ -41,3 +41,12 @@ def test_a_reply_that_is_no_counters_is_a_fault(reply: str) -> None:
 def test_edges_are_summed_and_their_averages_weighed() -> None:
     assert Traffic(100, 1, 2, 10) + Traffic(300, 3, 0, 30) == Traffic(400, 4, 2, 25)
     assert Traffic() + Traffic() == Traffic()
+
+
+@pytest.mark.parametrize(
+    ("status", "up"),
+    [("UP", True), ("no check", True), ("UP 1/2", False), ("DOWN", False), ("DOWN 1/2", False), ("MAINT", False)],
+)
+def test_a_server_on_its_way_down_is_nothing_to_go_to(status: str, up: bool) -> None:
+    reply = f"# pxname,svname,status,scur,req_tot,stot,hrsp_5xx,econ,eresp,\nblue,app1,{status},0,0,0,0,0,0,\n\n"
+    assert [server.up for server in Runtime(lambda _: reply).servers("blue")] == [up]

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.kojo.plant.tests.unit.plugins.bluegreen_edges import COLLECTIONS, TestEdge, running
+from ansible_collections.kojo.plant.tests.unit.plugins.bluegreen_edges import TestEdge, run_module, running
 
-MODULE = "ansible_collections.kojo.plant.plugins.modules.bluegreen"
 Edges = dict[str, TestEdge]
 
 
@@ -24,12 +20,7 @@ def edges(tmp_path: Path) -> Iterator[Edges]:
 
 def run(edges: Edges, check: bool = False, **options: object) -> dict[str, Any]:
     given = {"owner": "change-42", "reason": "1.4.0", "settings": str(edges["edge2"].settings), **options}
-    arguments = {"ANSIBLE_MODULE_ARGS": given | {"_ansible_check_mode": check, "_ansible_diff": True}}
-    done = subprocess.run(
-        [sys.executable, "-m", MODULE], input=json.dumps(arguments), cwd=COLLECTIONS, capture_output=True, text=True
-    )
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
+    return run_module("bluegreen", check=check, **given)
 
 
 def generations(edges: Edges) -> list[int]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -27,7 +25,6 @@ from ansible_collections.kojo.plant.plugins.module_utils.bluegreen.traffic impor
 from ansible_collections.kojo.plant.plugins.module_utils.bluegreen.watch import Watch, Watched
 from ansible_collections.kojo.plant.plugins.module_utils.bluegreen.wire import Unreachable, ask_here
 from ansible_collections.kojo.plant.tests.unit.plugins.bluegreen_edges import (
-    COLLECTIONS,
     TestEdge,
     load,
     make,
@@ -35,7 +32,6 @@ from ansible_collections.kojo.plant.tests.unit.plugins.bluegreen_edges import (
     wait,
 )
 
-MODULE = "ansible_collections.kojo.plant.plugins.modules.bluegreen_watch"
 Edges = dict[str, TestEdge]
 WELL, USUAL = Traffic(6000, 0, 0, 2.0), Limits()
 
@@ -60,12 +56,7 @@ def decide(edges: Edges) -> None:
 
 def run(edges: Edges, check: bool = False, **options: object) -> dict[str, Any]:
     given = {"owner": "change-42", "settings": str(edges["edge2"].settings), **options}
-    arguments = {"ANSIBLE_MODULE_ARGS": given | {"_ansible_check_mode": check, "_ansible_diff": True}}
-    done = subprocess.run(
-        [sys.executable, "-m", MODULE], input=json.dumps(arguments), cwd=COLLECTIONS, capture_output=True, text=True
-    )
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
+    return run_module("bluegreen_watch", check=check, **given)
 
 
 def watch(
@@ -272,6 +263,7 @@ def test_a_watch_that_ends_in_silence_does_not_pass(fast: None, looks: int, verd
 
     watched = asyncio.run(Watch({"edge1": edge}, {"edge1": edge}, "change-42", looks).run())
     assert (watched.verdict, watched.beta) == (verdict, 1.0), watched.why
+    assert ("so few that a regression passes with a chance of up to 100%" in watched.why) == (verdict == "pass")
 
 
 def test_what_somebody_decides_meanwhile_ends_the_watch(edges: Edges, fast: None) -> None:
