@@ -21,6 +21,7 @@ from .traffic import Traffic
 
 PERIOD = 1.0
 SILENCE = 5  # looks in a row that no edge answers
+DOUBTFUL = 0.05  # above which chance of a regression unseen the verdict says so
 TRIES = 5  # to switch back, a second apart: somebody else may have the lock
 LOOK_SECONDS = 0.9  # that an edge has to answer a look
 SWITCH_SECONDS = 4.0  # and to do its part of the way back, within the 15 s that it may take
@@ -150,7 +151,9 @@ class _Trial:
         if broken and self._regression.leans:
             return await self.go_back(f"{self._level}; {self._regression.new.ratio:.2%} of its requests failed")
         await self._mark("")
-        return self._told("pass", f"{self._regression.new.requests} requests, {self._regression.new.failures} failed")
+        seen, beta = self._regression.new, self._regression.beta
+        doubt = f"; so few that a regression passes with a chance of up to {beta:.0%}" if beta > DOUBTFUL else ""
+        return self._told("pass", f"{seen.requests} requests, {seen.failures} failed{doubt}")
 
     async def go_back(self, why: str) -> Watched:
         """If the old colour is well, as far as anybody can see; the other way round is only for somebody who looks."""
