@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +16,8 @@ from tests.load.people import people
 from tests.plant.inventory import Plant
 
 __all__ = ["host", "lab", "plant"]
+
+SHORT = bool(os.environ.get("KOJO_SHORT"))  # one cut instead of all, no faults: docs/blue-green.md
 
 
 @pytest.fixture(scope="session")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.bluegreen.releases import Made, Releaser
@@ -20,6 +23,9 @@ PACE = {
     "switchover_watch_seconds": 12,
     "switchover_drain_seconds": 2,
 }
+
+
+Meanwhile = Callable[[Callable[[], None]], None]
 
 
 class Run:
@@ -37,21 +43,23 @@ class Run:
 class Runs:
     """Runs of playbooks against the plant, with the keys that RELEASER has."""
 
-    def __init__(self, plant: Plant, releaser: Releaser, folder: Path) -> None:
+    def __init__(self, plant: Plant, releaser: Releaser, folder: Path, pace: dict[str, int] = PACE) -> None:
         self._plant = plant
         self._variables = folder / "variables.json"
-        settings = {"plant_release_signers": {"test": releaser.public_key}} | PACE
+        settings = {"plant_release_signers": {"test": releaser.public_key}} | pace
         self._variables.write_text(json.dumps(settings), encoding="utf-8")
 
-    def deploy(self, made: Made, change: str, *options: str, until: str = "") -> Run:
-        """UNTIL: a task at whose beginning the run is killed."""
+    def deploy(
+        self, made: Made, change: str, *options: str, until: str = "", meanwhile: Meanwhile | None = None
+    ) -> Run:
+        """UNTIL: a task at whose beginning it is killed. MEANWHILE is called beside it, with the way to kill it."""
         given = {"mes_version": made.name, "change_id": change, "kojo_mes_wheelhouse": str(made.folder)}
-        return self._run("deploy", "-e", json.dumps(given), *options, until=until)
+        return self._run("deploy", "-e", json.dumps(given), *options, until=until, meanwhile=meanwhile)
 
     def rollback(self, *options: str) -> Run:
         return self._run("rollback", *options)
 
-    def _run(self, playbook: str, *options: str, until: str = "") -> Run:
+    def _run(self, playbook: str, *options: str, until: str = "", meanwhile: Meanwhile | None = None) -> Run:
         program = Path(sys.executable).with_name("ansible-playbook")
         given = ["-i", str(self._plant.folder), "-e", f"@{self._variables}", *options]
         output = ""
@@ -65,8 +73,19 @@ class Runs:
             start_new_session=True,
         ) as run:
             assert run.stdout is not None
-            for line in run.stdout:
-                output += line
-                if until and line.startswith("TASK [") and until in line:
-                    os.killpg(run.pid, signal.SIGKILL)
+            kill = functools.partial(_kill, run)
+            with ThreadPoolExecutor(1) as pool:
+                beside = pool.submit(meanwhile, kill) if meanwhile else None
+                for line in run.stdout:
+                    output += line
+                    if until and line.startswith("TASK [") and until in line:
+                        kill()
+            if beside:
+                beside.result()  # what wasn't done to the run is no trial of it
         return Run(output, run.returncode)
+
+
+def _kill(run: subprocess.Popen[str]) -> None:
+    """The run and all that it started, with nothing said to them before."""
+    if run.poll() is None:
+        os.killpg(run.pid, signal.SIGKILL)

@@ -47,8 +47,9 @@ class Traffic:
 
 
 @contextmanager
-def traffic(plant: Plant) -> Iterator[Traffic]:
-    """Two clients that ask without a break: one keeps its connection, the other takes a new one each time."""
+def traffic(plant: Plant, at: str = "") -> Iterator[Traffic]:
+    """Two clients that ask without a break: one keeps its connection, the other takes a new one each time.
+    AT: an edge's own address; without it the virtual one."""
     seen, end = Traffic(), threading.Event()
 
     def ask(client: httpx.Client) -> None:
@@ -62,13 +63,13 @@ def traffic(plant: Plant) -> Iterator[Traffic]:
             seen.failed.append(repr(error))
 
     def keep() -> None:
-        with edges.client(plant, key=plant.secrets["mes_simulator_key"]) as client:
+        with edges.client(plant, key=plant.secrets["mes_simulator_key"], at=at) as client:
             while not end.wait(PAUSE):
                 ask(client)
 
     def renew() -> None:
         while not end.wait(PAUSE):
-            with edges.client(plant, key=plant.secrets["mes_simulator_key"]) as client:
+            with edges.client(plant, key=plant.secrets["mes_simulator_key"], at=at) as client:
                 ask(client)
 
     threads = [threading.Thread(target=work) for work in (keep, renew)]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from testinfra.host import Host
 
+from tests.bluegreen.conftest import SHORT
 from tests.bluegreen.desk import Desk
 from tests.bluegreen.releases import Made, Releaser
 from tests.bluegreen.runs import Runs
@@ -25,7 +26,7 @@ BROKEN = {
         '    raise RuntimeError("a test")\n    database: Database =',
     )
 }
-# at the beginning of which the run is killed, one after the other
+# at the beginning of which the run is killed, one after the other; each time the same command goes on
 CUTS = (
     "kojo_mes : Install the wheels",
     "kojo_mes : Give the idle colour its release",
@@ -35,6 +36,7 @@ CUTS = (
     "kojo_mes : Point the colours",
     "change : Let the plant go",
 )
+IN_ITS_WATCH = CUTS[3]
 
 Ssh = Callable[[str], Host]
 
@@ -140,13 +142,14 @@ def test_a_deploy_goes_on_wherever_it_was_cut(
     before = decision(plant, host)["active"]
     change = desk.approved(second.digest)
     with traffic(plant) as seen:
-        for task in CUTS:
+        for task in [IN_ITS_WATCH] if SHORT else CUTS:
             cut = runs.deploy(second, change, until=task)
             assert cut.code == -9, f"{task}: {cut.output[-3000:]}"
             decision(plant, host)  # the edges agree, whatever was decided
-        other = runs.deploy(first, desk.approved(first.digest))
-        assert other.code != 0
-        assert f"the change {change} is under way" in other.output, other.output[-3000:]
+            if task == IN_ITS_WATCH:
+                other = runs.deploy(first, desk.approved(first.digest))
+                assert other.code != 0
+                assert f"the change {change} is under way" in other.output, other.output[-3000:]
         whole = runs.deploy(second, change)
         assert whole.code == 0, whole.output[-5000:]
         assert (version(plant), decision(plant, host)["active"]) == ("0.3.0", OTHER[before])
@@ -160,7 +163,7 @@ def test_a_deploy_goes_on_wherever_it_was_cut(
 def test_a_release_that_fails_is_taken_back_by_itself(
     plant: Plant, host: Ssh, desk: Desk, runs: Runs, releaser: Releaser
 ) -> None:
-    before = decision(plant, host)["active"]
+    before, served = decision(plant, host)["active"], version(plant)
     broken = releaser.make("0.4.0", BROKEN)
     change = desk.approved(broken.digest)
     with traffic(plant) as seen:
@@ -168,7 +171,7 @@ def test_a_release_that_fails_is_taken_back_by_itself(
     assert taken_back.code != 0
     assert "did not pass" in taken_back.output, taken_back.output[-3000:]
     assert (decision(plant, host)["active"], links(plant, host)["current"]) == (before, before)
-    assert version(plant) == "0.3.0"
+    assert version(plant) == served
     # it was seen failing, but not for long
     assert 0 < len(seen.failed) < seen.answered
     (told,) = [event for event in journal(plant, change) if event["action"] == "change:return"]

@@ -54,7 +54,7 @@ def test_the_list_needs_no_environment_and_names_bar_and_aim() -> None:
     ).stdout.splitlines()
     of_the_lab = {"rerun", "lab-memory", "cold-plant", "test-time", "conduits", "pg-process-kill"}
     of_the_service = {"ingest", "api-mix", "db-p95", "audit-cost", "recall", "oee-rollup", "audit-verify"}
-    of_the_edges = {"switch-failures", "switch-p99", "switch-skew", "switch-back", "auto-return"}
+    of_the_edges = {"switch-failures", "switch-p99", "switch-skew", "switch-back", "auto-return", "deploy-faults"}
     assert {line.split()[0] for line in listed} == of_the_lab | of_the_service | of_the_edges | {"audit-overhead"}
     assert [line for line in listed if "bar " not in line] == []
     assert any(line.endswith("(bar 180 s, aim 90 s)") for line in listed)
