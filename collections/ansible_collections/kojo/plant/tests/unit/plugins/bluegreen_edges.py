@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -17,7 +19,7 @@ from typing import Any
 
 import trustme
 from ansible_collections.kojo.plant.plugins.module_utils.bluegreen.decision import Decision
-from ansible_collections.kojo.plant.plugins.module_utils.bluegreen.haproxy_runtime import unix_socket
+from ansible_collections.kojo.plant.plugins.module_utils.bluegreen.haproxy_runtime import RuntimeFault, unix_socket
 
 COLLECTIONS = next(parent for parent in Path(__file__).parents if parent.name == "collections")
 COMMAND = "ansible_collections.kojo.plant.plugins.module_utils.bluegreen.command"
@@ -102,6 +104,14 @@ class TestEdge:
                 answer += part
         return answer.decode().rpartition("\n")[2]
 
+    def worker(self) -> str | None:
+        """The process that serves, None while one takes over from another."""
+        with contextlib.suppress(RuntimeFault):
+            for line in unix_socket(f"{self.folder}/admin.sock", 5)("show info").splitlines():
+                if line.startswith("Pid: "):
+                    return line
+        return None
+
     def recorded(self) -> Decision:
         return Decision.parse(self.map_file.read_text(encoding="utf-8"))
 
@@ -140,7 +150,7 @@ class TestEdge:
     def stop(self, what: str, *, kill: bool = False) -> None:
         process = self.processes.pop(what)
         if kill:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
         else:
             process.terminate()
         process.wait(20)
@@ -156,7 +166,9 @@ class TestEdge:
     def _start(self, what: str, command: list[str]) -> None:
         with (self.folder / f"{what}.log").open("ab") as log:
             dies_with_me = ["setpriv", "--pdeathsig", "TERM", *command]
-            self.processes[what] = subprocess.Popen(dies_with_me, cwd=COLLECTIONS, stdout=log, stderr=log)
+            self.processes[what] = subprocess.Popen(
+                dies_with_me, cwd=COLLECTIONS, stdout=log, stderr=log, start_new_session=True
+            )
 
     def _answers(self) -> bool:
         try:
@@ -254,4 +266,4 @@ def running(root: Path) -> Iterator[dict[str, TestEdge]]:
     finally:
         for edge in edges.values():
             for what in list(edge.processes):
-                edge.stop(what)
+                edge.stop(what, kill=True)  # an HAProxy that is still reloading may miss a SIGTERM

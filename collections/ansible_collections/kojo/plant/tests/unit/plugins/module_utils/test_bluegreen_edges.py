@@ -89,7 +89,9 @@ def test_a_decision_outlives_haproxy(edges: dict[str, TestEdge], what: str) -> N
     assert edges["edge1"].run("switch-back", "--reason", "a test").returncode == 0
     edge = edges["edge1"]
     if what == "reload":
+        before = edge.worker()
         edge.processes["haproxy"].send_signal(signal.SIGUSR2)
+        wait(lambda: edge.worker() not in (None, before), "HAProxy did not reload")
     else:
         edge.stop("haproxy", kill=what == "kill")
         edge.start_haproxy()

@@ -28,6 +28,7 @@ from ansible_collections.kojo.plant.tests.unit.plugins.bluegreen_edges import (
     TestEdge,
     load,
     make,
+    run_module,
     running,
     wait,
 )
