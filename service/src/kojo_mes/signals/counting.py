@@ -18,8 +18,8 @@ from kojo_mes.line_states.timeline import Interval
 from kojo_mes.lines.models import Line
 from kojo_mes.oee import repository as oee_repository
 from kojo_mes.signals import repository
-from kojo_mes.signals.counters import BUCKET, Made, bucket_of, counted, parts
-from kojo_mes.signals.reading import counters_of
+from kojo_mes.signals.counters import BUCKET, Made, bucket_of, parts, told
+from kojo_mes.signals.reading import covered_of
 from kojo_mes.signals.statuses import HOLD
 
 
@@ -34,20 +34,18 @@ async def count(session: WriteSession, actor: Actor, line: Line, time: Interval,
         return
     window = Interval(start, end)
     calendar = await repository.calendar(session, line.id, window)
-    counters = counters_of(
-        await repository.counters(session, line.id, Interval(start - HOLD, end + HOLD)), line.ideal_cycle_time
-    )
     stored = await repository.counts(session, line.id, window)
     set_up = await repository.set_up(session, line.id, start) or line.product
     products = _products(await repository.spans(session, line.id, window), window, set_up)
     taken = [Interval(row.from_time, row.to_time) for row in stored if row.source != SIGNALS]
     cuts = [product_time.start for product_time, _ in products]
     cuts += [moment for shift in calendar.shifts for moment in (shift.start, shift.end)]
+    times = told(parts(window, cuts, taken), covered_of(await repository.covered(session, line, window)))
+    units = await repository.units(session, line, window, times)
     made = [
-        one
-        for part in parts(window, cuts, taken)
-        for one in counted(part, _product_at(products, part.start), counters)
-        if one.good or one.scrap or not calendar.off(one.time)  # nothing is made off shift, and needn't be said
+        Made(time, _product_at(products, time.start), *units.get(number, (0, 0)))
+        for number, time in enumerate(times)
+        if any(units.get(number, ())) or not calendar.off(time)  # nothing is made off shift, and needn't be said
     ]
     await _store(session, actor, line.id, [row for row in stored if row.source == SIGNALS], made)
 

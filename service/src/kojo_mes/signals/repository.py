@@ -10,9 +10,12 @@ from sqlalchemy import Row, text
 
 from kojo_mes.kit.database import ReadSession, WriteSession
 from kojo_mes.line_states.timeline import Interval
+from kojo_mes.lines.models import Line
 from kojo_mes.oee import repository as oee_repository
 from kojo_mes.shifts import repository as shifts_repository
 from kojo_mes.signals.calendar import Calendar
+from kojo_mes.signals.counters import FASTEST
+from kojo_mes.signals.statuses import HOLD
 
 # those with something to do: what came, or time that went by
 LINES = text("""
@@ -61,27 +64,80 @@ LAG = text("""
 # what is not derived yet will be, whatever came of it
 FORGET = text("DELETE FROM mes.signal_change WHERE line_id = :line AND from_time >= :reached RETURNING id")
 
+# Of readings that say the same, the first and the last of each :hold: a gap of more than :hold stays one, and a machine
+# that says how it is many times a second is a few rows.
 STATUSES = text("""
-    SELECT sensor.id AS sensor, reading.time, reading.value
-    FROM mes.sensor JOIN mes.equipment ON equipment.id = sensor.equipment_id AND equipment.retired_at IS NULL
-    LEFT JOIN mes.reading ON reading.sensor_id = sensor.id AND reading.time >= :start AND reading.time < :end
-                         AND reading.quality <> 'bad'
-    WHERE equipment.line_id = :line AND sensor.measurement = 'status'
-    ORDER BY sensor.id, reading.time
+    WITH told AS (
+        SELECT sensor.id AS sensor, reading.time, reading.value, row_number() OVER near AS number,
+               lag(reading.value) OVER near AS value_before, lead(reading.value) OVER near AS value_after,
+               date_bin(:hold, lag(reading.time) OVER near, 'epoch') AS bin_before,
+               date_bin(:hold, reading.time, 'epoch') AS bin,
+               date_bin(:hold, lead(reading.time) OVER near, 'epoch') AS bin_after
+        FROM mes.sensor JOIN mes.equipment ON equipment.id = sensor.equipment_id AND equipment.retired_at IS NULL
+        LEFT JOIN mes.reading ON reading.sensor_id = sensor.id AND reading.time >= :start AND reading.time < :end
+                             AND reading.quality <> 'bad'
+        WHERE equipment.line_id = :line AND sensor.measurement = 'status'
+        WINDOW near AS (PARTITION BY sensor.id ORDER BY reading.time)
+    )
+    SELECT sensor, time, value FROM told
+    WHERE number = 1 OR value_before <> value OR value_after IS DISTINCT FROM value
+          OR bin_before <> bin OR bin_after <> bin
+    ORDER BY sensor, time
 """)
-# Good units leave the line at its last station; rejected ones at any.
-COUNTERS = text("""
-    SELECT sensor.id AS sensor, sensor.measurement, equipment.counter_limit, reading.time, reading.value
-    FROM mes.sensor JOIN mes.equipment ON equipment.id = sensor.equipment_id AND equipment.retired_at IS NULL
-    LEFT JOIN mes.reading ON reading.sensor_id = sensor.id AND reading.time >= :start AND reading.time < :end
-                         AND reading.quality <> 'bad'
-    WHERE equipment.line_id = :line
-      AND (sensor.measurement = CASE WHEN equipment.counter_limit IS NULL THEN 'reject_count' ELSE 'reject_total' END
-           OR sensor.measurement = CASE WHEN equipment.counter_limit IS NULL THEN 'good_count' ELSE 'good_total' END
-              AND equipment.position = (SELECT max(last.position) FROM mes.equipment AS last
-                                        WHERE last.line_id = :line AND last.retired_at IS NULL))
-    ORDER BY sensor.id, reading.time
-""")
+# What each counter's reading tells: `units` made from `before` up to and including `time`, and whether it `knows`. Good
+# units leave the line at its last station; rejected ones at any. A total that is lower than the one before has rolled
+# over when the line can have made what that means, :fastest times its ideal pace; else it was set back, and what was
+# made meanwhile isn't known, nor is what was made in more than :hold.
+TOLD = """
+    WITH counter AS (
+        SELECT sensor.id AS sensor, sensor.measurement IN ('good_count', 'good_total') AS good,
+               equipment.counter_limit AS highest
+        FROM mes.sensor JOIN mes.equipment ON equipment.id = sensor.equipment_id AND equipment.retired_at IS NULL
+        WHERE equipment.line_id = :line
+          AND (sensor.measurement = CASE WHEN counter_limit IS NULL THEN 'reject_count' ELSE 'reject_total' END
+               OR sensor.measurement = CASE WHEN counter_limit IS NULL THEN 'good_count' ELSE 'good_total' END
+                  AND equipment.position = (SELECT max(last.position) FROM mes.equipment AS last
+                                            WHERE last.line_id = :line AND last.retired_at IS NULL))
+    ), step AS (
+        SELECT sensor, good, highest, time, lag(time) OVER earlier AS before,
+               trunc(CASE WHEN highest IS NULL THEN value ELSE value - lag(value) OVER earlier END) AS units
+        FROM counter JOIN mes.reading ON sensor_id = sensor AND time >= :start AND time < :end AND quality <> 'bad'
+        WINDOW earlier AS (PARTITION BY sensor ORDER BY time)
+    ), made AS (
+        SELECT sensor, good, highest, before, time, units < 0 AS rolled,
+               CASE WHEN units < 0 THEN units + highest + 1 ELSE units END AS units
+        FROM step
+    ), told AS (
+        SELECT sensor, good, before, time, units,
+               coalesce(time - before <= :hold AND units >= 0 AND (
+                   NOT rolled OR units <= :fastest * extract(epoch FROM time - before) / :ideal_cycle_time + 1
+               ), false) AS knows
+        FROM made
+    )
+"""
+COVERED = text(f"""
+    {TOLD}, island AS (
+        SELECT sensor, before, time, knows,
+               count(*) FILTER (WHERE NOT knows) OVER (PARTITION BY sensor ORDER BY time) AS number
+        FROM told
+    )
+    SELECT counter.sensor, min(before) AS start, max(time) AS stop
+    FROM counter LEFT JOIN island ON island.sensor = counter.sensor AND knows
+    GROUP BY counter.sensor, number
+    ORDER BY counter.sensor, start
+""")  # noqa: S608 - constants only
+# a unit belongs to the time at which it was told, and a time's first moment to the time before it
+UNITS = text(f"""
+    {TOLD}, part AS (
+        SELECT good, time, units,
+               width_bucket(time - interval '1 microsecond', CAST(:starts AS timestamptz[])) AS number
+        FROM told WHERE knows
+    )
+    SELECT number, CAST(coalesce(sum(units) FILTER (WHERE good), 0) AS bigint) AS good,
+           CAST(coalesce(sum(units) FILTER (WHERE NOT good), 0) AS bigint) AS scrap
+    FROM part WHERE time <= (CAST(:ends AS timestamptz[]))[number]
+    GROUP BY number
+""")  # noqa: S608 - constants only
 
 SPANS = text("""
     SELECT id, started_at, ended_at, state, reason, product_id, previous_ended_at, source
@@ -164,13 +220,35 @@ async def forget(session: WriteSession, line_id: str, reached: datetime) -> bool
 
 
 async def statuses(session: ReadSession, line_id: str, window: Interval) -> Sequence[Row[Any]]:
-    """By sensor and time; a row without a time of a sensor that is silent."""
-    return (await session.execute(STATUSES, {"line": line_id, "start": window.start, "end": window.end})).all()
+    """By sensor and time, without what only repeats; a row without a time of a sensor that is silent."""
+    given = {"line": line_id, "start": window.start, "end": window.end, "hold": HOLD}
+    return (await session.execute(STATUSES, given)).all()
 
 
-async def counters(session: ReadSession, line_id: str, window: Interval) -> Sequence[Row[Any]]:
-    """As statuses, of the counters that tell what the line made."""
-    return (await session.execute(COUNTERS, {"line": line_id, "start": window.start, "end": window.end})).all()
+async def covered(session: ReadSession, line: Line, window: Interval) -> Sequence[Row[Any]]:
+    """By counter of the line, the times of which its readings tell; a row without a time of one that is silent."""
+    return (await session.execute(COVERED, _counters(line, window))).all()
+
+
+async def units(
+    session: ReadSession, line: Line, window: Interval, times: Sequence[Interval]
+) -> dict[int, tuple[int, int]]:
+    """Good and rejected units by the number of the time they were made in. `times` are in order and apart."""
+    bounds = {"starts": [time.start for time in times], "ends": [time.end for time in times]}
+    rows = await session.execute(UNITS, _counters(line, window) | bounds)
+    return {row.number - 1: (row.good, row.scrap) for row in rows}
+
+
+def _counters(line: Line, window: Interval) -> dict[str, Any]:
+    """What TOLD is given: readings from HOLD before the window until HOLD after it."""
+    return {
+        "line": line.id,
+        "start": window.start - HOLD,
+        "end": window.end + HOLD,
+        "hold": HOLD,
+        "fastest": FASTEST,
+        "ideal_cycle_time": line.ideal_cycle_time,
+    }
 
 
 async def spans(session: ReadSession, line_id: str, window: Interval) -> Sequence[Row[Any]]:
