@@ -24,7 +24,9 @@ from ansible_collections.kojo.plant.plugins.module_utils.bluegreen.haproxy_runti
 COLLECTIONS = next(parent for parent in Path(__file__).parents if parent.name == "collections")
 COMMAND = "ansible_collections.kojo.plant.plugins.module_utils.bluegreen.command"
 MODULES = "ansible_collections.kojo.plant.plugins.modules"
-ADDRESSES = {"edge1": "127.0.0.2", "edge2": "127.0.0.3"}
+# each worker of pytest-xdist has addresses of its own: a port that was free stays so until it is listened on
+NETWORK = 1 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+ADDRESSES = {"edge1": f"127.0.{NETWORK}.2", "edge2": f"127.0.{NETWORK}.3"}
 
 CONFIGURATION = """
 global
