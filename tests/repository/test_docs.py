@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,7 +16,8 @@ from ansible_collections.kojo.plant.plugins.plugin_utils.plant_model_shape impor
 from ansible_collections.kojo.plant.plugins.plugin_utils.rto_profile import PROFILES, rto_profile
 
 from tests.repository.ansible_yaml import ROOT, load
-from tests.repository.test_playbooks import PLAYBOOKS, versioned
+from tests.repository.test_playbooks import PLAYBOOKS
+from tests.tree import copied, versioned
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = versioned("*.md")
@@ -32,11 +32,7 @@ COMMANDS = [
 @pytest.fixture(scope="session")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clean clone of the working tree with a virtual environment, in which commands may write."""
-    folder = tmp_path_factory.mktemp("clone")
-    for source in versioned():
-        target = folder / source.relative_to(ROOT)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(source, target, follow_symlinks=False)
+    folder = copied(tmp_path_factory.mktemp("clone"))
     (folder / ".venv").symlink_to(ROOT / ".venv")
     (folder / "vault-password").write_text("of this test only\n", encoding="utf-8")
     return folder

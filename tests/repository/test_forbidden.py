@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.repository.ansible_yaml import ROOT
-from tests.repository.test_playbooks import versioned
+from tests.tree import versioned
 
 # a name, the pattern, and a line that it must find: a pattern that finds nothing guards nothing
 FORBIDDEN = [

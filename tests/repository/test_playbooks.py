@@ -10,16 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.repository.ansible_yaml import ROOT, load, module_of
+from tests.tree import versioned
 
 PLAYBOOKS = sorted((ROOT / "playbooks").glob("*.yml"))
-
-
-def versioned(*patterns: str) -> list[Path]:
-    """The files and links of a clean clone, and new ones that are not ignored."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *patterns]
-    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    # a file that is gone is listed until the next commit
-    return [path for name in listed.split("\0") if name and ((path := ROOT / name).is_file() or path.is_symlink())]
 
 
 @pytest.mark.parametrize("plant", ["plant_a", "plant_b"])

@@ -29,6 +29,8 @@ UNHEARD = (
     " have collections_path (or callback_plugins) lead to it, as the ansible.cfg of Kojo's repository does; or run"
     " without that record: -e kojo_audit=best_effort"
 )
+# another authority each time would be trusted by nobody
+NO_AUTHORITY = "AWX: pki_authority_directory: the plant's authority would be gone with this job"
 
 
 class ActionModule(ActionBase):
@@ -53,6 +55,8 @@ class ActionModule(ActionBase):
         host_files = {host: hostvars[host]["inventory_file"] for host in hosts}
         files = InventoryFiles(Path(variables["inventory_dir"]), host_files)
         lines = [f"{files.file_of(fault.key)}: {fault.key}: {fault.problem}; {fault.remedy}" for fault in faults]
+        if journal_settings.of_awx(variables) and not hostvars[hosts[0]].get("pki_authority_directory"):
+            lines.insert(0, f"{NO_AUTHORITY}; {journal_settings.MOUNTED.format('pki_authority_directory')}")
         if journal_settings.unheard():
             unheard = f"{constants.config.get_config_value('CONFIG_FILE') or 'ansible.cfg'}: {UNHEARD}"
             if _is_required(variables):

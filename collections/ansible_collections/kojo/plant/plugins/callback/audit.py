@@ -32,7 +32,9 @@ options:
     vars: [{name: kojo_audit}]
     env: [{name: KOJO_AUDIT}]
   directory:
-    description: The folder of the journal, for its owner only. By default C(.state/journal) beside the inventory.
+    description:
+      - The folder of the journal, for its owner only. By default C(.state/journal) beside the inventory.
+      - A job of AWX has to be given one, because its own folders end with it.
     type: path
     vars: [{name: kojo_audit_directory}]
     env: [{name: KOJO_AUDIT_DIRECTORY}]

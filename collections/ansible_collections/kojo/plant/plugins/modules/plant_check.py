@@ -16,6 +16,7 @@ description:
   - Checks what M(kojo.plant.host_state) returned for the hosts of the run.
   - Checks that the callback P(kojo.plant.audit#callback) is loaded. That it isn't is a warning alone when
     RV(ignore:kojo_audit) is V(best_effort).
+  - Checks that a job of AWX has the plant's authority in a folder that outlives it.
   - Fails with one line a fault, which has the file, the key, the problem and a remedy.
 options:
   states:

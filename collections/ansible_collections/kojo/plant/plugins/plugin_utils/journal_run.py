@@ -22,7 +22,7 @@ def opened(settings: Settings) -> Journal:
         raise JournalFault(
             f"the key to sign the journal with, plant_secrets.{KEY}, is unusable: {fault}", REMEDY
         ) from None
-    return Journal.open(settings.directory, settings.plant, settings.writer, signer)
+    return Journal.open(settings.needed_directory(), settings.plant, settings.writer, signer)
 
 
 class Run:

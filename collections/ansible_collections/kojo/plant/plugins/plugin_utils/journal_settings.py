@@ -19,6 +19,7 @@ WRITER = "ansible"
 KEY, SERVICE_KEY = "mes_journal_signing_key", "mes_journal_key"
 RUN = "KOJO_AUDIT_RUN"  # the run's id, for what it starts
 LISTENS = "KOJO_AUDIT_LISTENS"  # the process that has the callback loaded
+MOUNTED = "set {} to a folder that is mounted into the execution environment (docs/awx.md)"
 REMEDY = "run `make secrets PLANT=<its directory>`, which adds what is missing, or set it with ansible-vault"
 
 
@@ -39,6 +40,14 @@ class Settings:
     # the private key as PEM; None when there is none
     key: str | None
     service: Service | None
+    # the directory is gone with the job: AWX gives each one folders of its own
+    passing: bool = False
+
+    def needed_directory(self) -> Path:
+        """The directory; JournalFault when it doesn't outlive the run."""
+        if self.passing:
+            raise JournalFault("it would be gone with this AWX job", MOUNTED.format("kojo_audit_directory"))
+        return self.directory
 
     def needed_key(self) -> str:
         """The key; JournalFault when there is none."""
@@ -72,7 +81,7 @@ def settings(page: Mapping[str, Any]) -> Settings | None:
     if not re.fullmatch(r"\w[\w.-]{0,62}", str(plant)):
         raise JournalFault(f"plant_id {plant!r} can't name a file", "use letters, digits and _")
     state = Path(str(_value(page, "inventory_dir") or ".")).resolve() / ".state"
-    directory = _given(page, "kojo_audit_directory", state / "journal")
+    directory = _given(page, "kojo_audit_directory", None)
     writer = str(_given(page, "kojo_audit_writer", WRITER))
     if not re.fullmatch(r"\w[\w-]{0,62}", writer):
         raise JournalFault(f"kojo_audit_writer {writer!r} can't name a file", "use letters, digits, _ and -")
@@ -81,11 +90,17 @@ def settings(page: Mapping[str, Any]) -> Settings | None:
     key = _value(page, "kojo_audit_key") or held.get(KEY)
     return Settings(
         plant=str(plant),
-        directory=Path(str(directory)).expanduser().absolute(),
+        directory=Path(str(directory or state / "journal")).expanduser().absolute(),
         writer=writer,
         key=str(key) if key else None,
         service=_service(page, held, state / "pki"),
+        passing=directory is None and of_awx(page),
     )
+
+
+def of_awx(variables: Mapping[str, Any]) -> bool:
+    """Whether a job of AWX runs this."""
+    return "awx_job_id" in variables
 
 
 def mode(given: object) -> str:

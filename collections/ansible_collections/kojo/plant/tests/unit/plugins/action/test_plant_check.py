@@ -74,3 +74,10 @@ def test_best_effort_leaves_a_warning(plant: Plant, how: str) -> None:
 def test_no_third_word_lets_it_through(plant: Plant) -> None:
     without_callback(plant)
     assert REFUSED in plant.run(plant.playbook(CHECK), "-e", "kojo_audit=off").stdout
+
+
+@pytest.mark.parametrize(("given", "refused"), [({}, True), ({"pki_authority_directory": "/srv/pki"}, False)])
+def test_a_job_of_awx_needs_an_authority_that_outlives_it(plant: Plant, given: dict[str, str], refused: bool) -> None:
+    variables = {"awx_job_id": 7, "kojo_audit_directory": str(plant.journal)} | given
+    run = plant.run(plant.playbook(CHECK), "-e", json.dumps(variables))
+    assert ("pki_authority_directory: the plant's authority would be gone" in run.stdout) is refused

@@ -136,6 +136,7 @@ def test_check_mode_awx_and_an_unclean_tree_are_told(plant: Plant) -> None:
     playbook = plant.playbook(TOUCH)
     git(plant, "init", "-q")
     awx = ["-e", json.dumps({"awx_job_id": 12, "awx_user_name": "sato", "awx_user_email": "sato@example.invalid"})]
+    awx += ["-e", f"kojo_audit_directory={plant.journal}"]
     assert plant.run(playbook, "--check", *awx).returncode == 0
     start, change = plant.events("ansible:start", "ansible:change")
     assert (start["actor"]["id"], start["new"]["origin"]["awx"]["awx_job_id"]) == ("sato", 12)
@@ -259,10 +260,15 @@ def cut_chain(plant: Plant) -> list[str]:
     return []
 
 
+def passing_folder(_plant: Plant) -> list[str]:
+    return ["-e", json.dumps({"awx_job_id": 12})]
+
+
 FAULTS = {
     broken_key: ("plant_secrets.mes_journal_signing_key is missing", "run `make secrets"),
     no_place: ("/sys/kernel/kojo can't be written", "kojo_audit_directory"),
     cut_chain: ("truncated: record 3 of ansible", "kojo.plant.audit_verify"),
+    passing_folder: ("it would be gone with this AWX job", "kojo_audit_directory"),
 }
 
 
