@@ -43,6 +43,7 @@ FONTS = (
     Path("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc"),
 )
 WRITER = Ed25519PrivateKey.generate()
+WRITERS = ("control1", "制御 2/&")
 EVENT = {
     "action": "site:task",
     "actor": {"id": "aiko", "kind": "person", "name": "田中 愛子", "roles": ["devops_lead"]},
@@ -96,6 +97,7 @@ class Office(NamedTuple):
 async def office(variables: dict[str, str], admin: psycopg.Connection, tmp_path: Path) -> AsyncIterator[Office]:
     path = seal_key(tmp_path)
     (tmp_path / "seals").mkdir()
+    public = WRITER.public_key().public_bytes_raw().hex()
     settings = ApiSettings(
         **fields(
             variables
@@ -104,7 +106,7 @@ async def office(variables: dict[str, str], admin: psycopg.Connection, tmp_path:
                 "KOJO_MES_SEAL_KEY_FILE": str(path),
                 "KOJO_MES_SEAL_DIRECTORY": str(tmp_path / "seals"),
                 "KOJO_MES_PDF_FONT": str(next(font for font in FONTS if font.is_file())),
-                "KOJO_MES_JOURNAL_KEYS": json.dumps({"control1": WRITER.public_key().public_bytes_raw().hex()}),
+                "KOJO_MES_JOURNAL_KEYS": json.dumps(dict.fromkeys(WRITERS, public)),
             }
         )
     )
@@ -267,8 +269,8 @@ def open_files() -> set[Path]:
     return {entry.resolve() for entry in Path("/proc/self/fd").iterdir()}
 
 
-def line(sequence: int, previous: bytes, **other: Any) -> tuple[bytes, bytes]:
-    text = journal.write(Signer(WRITER), "control1", sequence, previous, EVENT | other)
+def line(sequence: int, previous: bytes, writer: str = "control1", **other: Any) -> tuple[bytes, bytes]:
+    text = journal.write(Signer(WRITER), writer, sequence, previous, EVENT | other)
     return text + b"\n", bytes.fromhex(json.loads(text)["hash"])
 
 
@@ -287,6 +289,45 @@ async def test_a_journals_lines_become_part_of_the_trail_once(office: Office, ad
     assert (rows[2][2]["sequence"], rows[2][2]["at"], rows[2][2]["values"]) == (3, EVENT["at"], EVENT["new"])
     kept = admin.execute("SELECT line FROM mes.audit_journal_line ORDER BY sequence").fetchall()
     assert "".join(f"{row[0]}\n" for row in kept).encode() == first + second + third
+
+
+async def test_a_journals_lines_are_given_as_they_were_signed(office: Office) -> None:
+    first, digest = line(1, bytes(32), reason="工場 \u0007 0.1 \U0001f3ed\r\u2028")
+    second, digest = line(2, digest, new={"share": 0.1, "small": 1e-7, "text": "\0"})
+    third, _ = line(3, digest)
+    other, _ = line(1, bytes(32), WRITERS[1])
+    assert (await office.get("journals")).json() == {"items": [], "next": None}
+    assert (await office.ship(first, second, third, other)).json()["accepted"] == 4
+    page = (await office.get("journals", limit=1)).json()
+    rest = (await office.get("journals", limit=1, cursor=page["next"])).json()
+    assert page["items"] + rest["items"] == [
+        {"writer": "control1", "records": 3},
+        {"writer": WRITERS[1], "records": 1},
+    ]
+    assert rest["next"] is None
+
+    async def lines(writer: str, **query: int) -> bytes:
+        answer = await office.get("journals/lines", writer=writer, **query)
+        assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/x-ndjson")
+        return answer.content
+
+    assert await lines("control1") == first + second + third
+    assert await lines("control1", after=1, limit=1) == second
+    assert await lines("control1", after=3) == b""
+    assert await lines(WRITERS[1]) == other
+    assert await lines("nobody") == b""
+
+
+async def test_long_lines_come_in_smaller_pages(office: Office, admin: psycopg.Connection) -> None:
+    admin.execute(
+        "INSERT INTO mes.audit_journal_line (writer, sequence, hash, line)"
+        " SELECT 'control1', number, sha256(number::text::bytea), repeat('x', 262144)"
+        " FROM generate_series(1, 20) AS number"
+    )
+    first = await office.get("journals/lines", writer="control1")
+    assert len(first.content) == 16 * (2**18 + 1)
+    rest = await office.get("journals/lines", writer="control1", after=16)
+    assert len(rest.content) == 4 * (2**18 + 1)
 
 
 async def test_a_journal_that_is_not_whole_is_refused_and_told_on(office: Office, admin: psycopg.Connection) -> None:

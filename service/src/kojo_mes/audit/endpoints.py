@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from kojo_mes.audit.schemas import (
     AuditEvent,
     Export,
     ExportRequest,
+    JournalOut,
     JournalReceipt,
     SealOut,
     Selection,
@@ -21,7 +23,7 @@ from kojo_mes.audit.schemas import (
 )
 from kojo_mes.kit.database import Database
 from kojo_mes.kit.fields import Time
-from kojo_mes.kit.pages import DEFAULT_LIMIT, Limit, Page, cursor_of
+from kojo_mes.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, cursor_of
 from kojo_mes.kit.problems import Fault, Problem, invalid, responses
 from kojo_mes.kit.security import Permission, permitted
 from kojo_mes.kit.table_routes import TableRoute
@@ -37,8 +39,10 @@ router = APIRouter(
 )
 READ = Depends(permitted(Permission.AUDIT_READ))
 READ_SEALS = Depends(permitted(Permission.SEALS_READ))
+READ_JOURNALS = Depends(permitted(Permission.JOURNALS_READ))
 EXPORT = Depends(permitted(Permission.AUDIT_EXPORT))
 Before = Annotated[tuple[int] | None, Depends(cursor_of(int))]
+After = Annotated[int, Query(ge=0, lt=2**63, description="the number of the last one that one has")]
 Number = Annotated[int, Path(ge=1, lt=2**63 - 1)]
 ExportId = Annotated[str, Path(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 FileName = Annotated[str, Path(pattern=r"^[a-z.]{1,40}$", examples=["manifest.json", "events.jsonl", "events.pdf"])]
@@ -104,14 +108,35 @@ async def seals(request: Request, cursor: Before, limit: Limit = DEFAULT_LIMIT) 
 @router.get(
     "/seals/lines", dependencies=[READ_SEALS], response_class=Response, responses={200: {"content": SEAL_LINES}}
 )
-async def seal_lines(
-    request: Request,
-    after: Annotated[int, Query(ge=0, lt=2**63, description="the number of the last seal that one has")] = 0,
-    limit: Limit = DEFAULT_LIMIT,
-) -> Response:
+async def seal_lines(request: Request, after: After = 0, limit: Limit = DEFAULT_LIMIT) -> Response:
     """Seals after a number, in order, as they stand in an export: for a copy of the chain on another host."""
     database: Database = request.app.state.database
-    lines = await database.read(lambda session: service.seal_lines(session, after, limit))
+    return _in_lines(await database.read(lambda session: service.seal_lines(session, after, limit)))
+
+
+@router.get("/journals", dependencies=[READ_JOURNALS])
+async def journals(request: Request, cursor: Cursor, limit: Limit = DEFAULT_LIMIT) -> Page[JournalOut]:
+    """The writers whose journals were taken in, by name."""
+    database: Database = request.app.state.database
+    return await database.read(lambda session: service.journals(session, cursor or "", limit))
+
+
+@router.get(
+    "/journals/lines", dependencies=[READ_JOURNALS], response_class=Response, responses={200: {"content": LINES}}
+)
+async def journal_lines(
+    request: Request,
+    writer: Annotated[Storable, Query(examples=["ansible"])],
+    after: After = 0,
+    limit: Limit = DEFAULT_LIMIT,
+) -> Response:
+    """A writer's lines after a number, in order, to the byte as they were signed: for a copy on another host.
+    Fewer than `limit` where they are long (4 MiB in all, and the line that passes that)."""
+    database: Database = request.app.state.database
+    return _in_lines(await database.read(lambda session: service.journal_lines(session, writer, after, limit)))
+
+
+def _in_lines(lines: Iterable[bytes]) -> Response:
     return Response(b"".join(line + b"\n" for line in lines), media_type="application/x-ndjson")
 
 

@@ -66,6 +66,22 @@ LOCK_JOURNAL = text("SELECT pg_advisory_xact_lock(hashtextextended('kojo-mes jou
 JOURNAL_HEAD = text("""
     SELECT sequence, hash FROM mes.audit_journal_line WHERE writer = :writer ORDER BY sequence DESC LIMIT 1
 """)
+JOURNALS = text("""
+    SELECT writer, max(sequence) AS records FROM mes.audit_journal_line WHERE writer > :after
+    GROUP BY writer ORDER BY writer LIMIT :limit
+""")
+# the line that passes :bytes is the last one
+JOURNAL_LINES = text("""
+    WITH page AS (
+        SELECT sequence, line FROM mes.audit_journal_line WHERE writer = :writer AND sequence > :after
+        ORDER BY sequence LIMIT :limit
+    ), counted AS (
+        SELECT sequence, line, sum(octet_length(line)) OVER (ORDER BY sequence) - octet_length(line) AS bytes_before
+        FROM page
+    )
+    SELECT line FROM counted WHERE bytes_before < :bytes ORDER BY sequence
+""")
+MOST_JOURNAL_BYTES = 4 * 2**20
 JOURNAL_HASH = text("SELECT hash FROM mes.audit_journal_line WHERE writer = :writer AND sequence = :sequence")
 ADD_JOURNAL_LINE = text("""
     INSERT INTO mes.audit_journal_line (writer, sequence, hash, line) VALUES (:writer, :sequence, :hash, :line)
@@ -189,6 +205,17 @@ async def journal_head(session: ReadSession, writer: str) -> tuple[int, bytes]:
     """Number and hash of the writer's last line; (0, zero bytes) before the first."""
     row = (await session.execute(JOURNAL_HEAD, {"writer": writer})).one_or_none()
     return (row.sequence, row.hash) if row else (0, FIRST_PREVIOUS)
+
+
+async def journals(session: ReadSession, after: str, limit: int) -> Sequence[Row[Any]]:
+    """Writers from after the one with this name, and the number of each one's last line."""
+    return (await session.execute(JOURNALS, {"after": after, "limit": limit})).all()
+
+
+async def journal_lines(session: ReadSession, writer: str, after: int, limit: int) -> Sequence[str]:
+    """As they came: what the writer signed, to the byte. Fewer than LIMIT where they are long."""
+    parameters = {"writer": writer, "after": after, "limit": limit, "bytes": MOST_JOURNAL_BYTES}
+    return (await session.execute(JOURNAL_LINES, parameters)).scalars().all()
 
 
 async def journal_hash(session: ReadSession, writer: str, sequence: int) -> bytes | None:

@@ -115,6 +115,11 @@ class Export(BaseModel):
     files: list[str] = Field(description="names; GET them under the export's own `/files/`")
 
 
+class JournalOut(BaseModel):
+    writer: str = Field(examples=["ansible"])
+    records: int = Field(description="number of the last one that was taken in")
+
+
 class JournalReceipt(BaseModel):
     """Sent after COMMIT."""
 

@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, Val
 from kojo_mes.audit import journal, repository
 from kojo_mes.audit.journal import JournalFault, JournalLine
 from kojo_mes.audit.records import Event, Seal
-from kojo_mes.audit.schemas import AuditEvent, JournalReceipt, SealOut, Selection, Storable
+from kojo_mes.audit.schemas import AuditEvent, JournalOut, JournalReceipt, SealOut, Selection, Storable
 from kojo_mes.kit import audit
 from kojo_mes.kit.audit import RecordRef
 from kojo_mes.kit.database import ReadSession, WriteSession
@@ -45,6 +45,15 @@ async def seals(session: ReadSession, after: int, limit: int) -> Page[SealOut]:
 
 async def seal_lines(session: ReadSession, after: int, limit: int) -> list[bytes]:
     return [seal.line() for seal in await repository.seals_after(session, after, limit)]
+
+
+async def journals(session: ReadSession, after: str, limit: int) -> Page[JournalOut]:
+    rows = await repository.journals(session, after, limit + 1)
+    return page_of(rows, limit, lambda row: JournalOut(**row._mapping), lambda row: (row.writer,))
+
+
+async def journal_lines(session: ReadSession, writer: str, after: int, limit: int) -> list[bytes]:
+    return [line.encode() for line in await repository.journal_lines(session, writer, after, limit)]
 
 
 def _shown(event: Event) -> AuditEvent:

@@ -55,6 +55,7 @@ OPERATIONS: dict[Permission, frozenset[JobRole]] = {
     Permission.AUDIT_EXPORT: frozenset({QUALITY, AUDITOR}),
     Permission.AUDIT_IMPORT: frozenset(),  # the control node's journal
     Permission.SEALS_READ: frozenset({QUALITY, MANUFACTURING, DEVOPS, AUDITOR}),
+    Permission.JOURNALS_READ: frozenset({QUALITY, MANUFACTURING, DEVOPS, AUDITOR}),
     Permission.ARCHIVES_READ: frozenset({QUALITY, AUDITOR}),
     # signatures and changes
     Permission.SIGNATURES_READ: EVERYBODY,
@@ -116,5 +117,5 @@ MACHINES: dict[Role, frozenset[Permission]] = {
     Role.OPERATOR: frozenset({Permission.LINES_READ, Permission.READINGS_READ}),
     Role.JOURNAL: frozenset({Permission.AUDIT_IMPORT}),
     Role.GATE: frozenset({Permission.CHANGES_AUTHORISATION, Permission.CHANGES_USE}),
-    Role.ESCROW: frozenset({Permission.SEALS_READ, Permission.ARCHIVES_READ}),
+    Role.ESCROW: frozenset({Permission.SEALS_READ, Permission.JOURNALS_READ, Permission.ARCHIVES_READ}),
 }

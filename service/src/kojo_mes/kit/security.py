@@ -60,6 +60,7 @@ class Permission(StrEnum):
     AUDIT_EXPORT = "audit:export"
     AUDIT_IMPORT = "audit:import"
     SEALS_READ = "seals:read"
+    JOURNALS_READ = "journals:read"
     ARCHIVES_READ = "archives:read"
 
     # signatures and changes

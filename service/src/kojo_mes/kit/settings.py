@@ -49,7 +49,7 @@ class Role(StrEnum):
     OPERATOR = "operator"  # reads
     JOURNAL = "journal"  # sends the lines of an audit journal
     GATE = "gate"  # asks whether a change is authorised, and uses it up
-    ESCROW = "escrow"  # keeps copies of seals and archives on another host
+    ESCROW = "escrow"  # keeps copies of seals, journals and archives on another host
 
 
 class Endpoint(NamedTuple):
