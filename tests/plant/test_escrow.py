@@ -1,8 +1,9 @@
-"""Seals and archives off the hosts that make them, from outside: the copy follows, is proven, and only grows."""
+"""Seals, journals and archives off the hosts that make them, from outside: the copy follows, is proven, only grows."""
 
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,7 @@ from tests.wait import eventually
 
 COPY, SEALS = "/var/lib/kojo-escrow", "/var/lib/kojo-mes/seals"
 SCRATCH = "/var/lib/kojo-escrow-test"
+KINDS = ("seals", "journals", "archives")
 METRICS = "/var/lib/prometheus/node-exporter/kojo-escrow.prom"
 # the copy is asked every minute, and the service seals a heartbeat every minute
 PATIENCE = 240
@@ -57,6 +59,26 @@ def test_the_copy_has_what_the_services_hosts_wrote_down(
         assert [line for line in written if line not in set(copy)] == []
 
 
+def test_the_copy_has_what_the_control_node_signed(plant: Plant, keeper: Host) -> None:
+    """To the byte, all that the service took; and the host proves it by itself."""
+    with edges.client(plant, key=plant.secrets["mes_escrow_key"]) as client:
+        (journal,) = client.get("/api/v1/audit/journals").json()["items"]
+    assert journal["records"] > 0
+
+    def copied() -> list[bytes]:
+        content: bytes = keeper.run(f"cat {COPY}/journals/{journal['writer']}/*.jsonl").stdout_bytes
+        return content.splitlines(keepends=True)
+
+    copy = eventually(copied, lambda found: len(found) >= journal["records"], PATIENCE)
+    folder, name = plant.folder / ".state/journal", plant.vars["plant_id"]
+    files = [*sorted(folder.glob(f"{name}.{journal['writer']}.*.jsonl")), folder / f"{name}.jsonl"]
+    written = b"".join(path.read_bytes() for path in files)
+    # a run that goes on meanwhile only adds to it
+    assert written.startswith(b"".join(copy))
+    told = keeper.check_output(f"kojo-escrow verify {COPY} /etc/kojo/escrow")
+    assert re.search(rf"^{journal['writer']}: \d+, whole and unaltered", told, re.MULTILINE), told
+
+
 def test_its_metrics_say_that_it_is_in_step(keeper: Host) -> None:
     now = float(keeper.check_output("date +%s"))
     told = eventually(
@@ -64,12 +86,12 @@ def test_its_metrics_say_that_it_is_in_step(keeper: Host) -> None:
         lambda found: now - found["kojo_escrow_newest_seal_timestamp_seconds"] < PATIENCE,
         PATIENCE,
     )
-    for what in ("seals", "archives"):
+    for what in KINDS:
         assert told[f'kojo_escrow_disagrees{{what="{what}"}}'] == 0
     assert told["kojo_escrow_archives_missing"] == 0
 
 
-@pytest.mark.parametrize("what", ["seals", "archives"])
+@pytest.mark.parametrize("what", KINDS)
 def test_it_looks_by_itself_and_after_a_reboot(keeper: Host, what: str) -> None:
     timer = edges.unit(keeper, f"kojo-escrow-{what}.timer")
     assert (timer["ActiveState"], timer["UnitFileState"]) == ("active", "enabled")
@@ -94,9 +116,10 @@ def test_a_copy_or_a_source_that_was_altered_is_told(keeper: Host) -> None:
         keeper.run(f"rm -rf {SCRATCH}")
 
 
-def test_its_key_reads_seals_and_archives_only(plant: Plant) -> None:
+def test_its_key_reads_seals_journals_and_archives_only(plant: Plant) -> None:
     with edges.client(plant, key=plant.secrets["mes_escrow_key"]) as client:
         assert client.get("/api/v1/audit/seals/lines", params={"limit": 1}).status_code == 200
+        assert client.get("/api/v1/audit/journals/lines", params={"writer": "ansible", "limit": 1}).status_code == 200
         assert client.get("/api/v1/archives").status_code == 200
         for path in ("/api/v1/audit/events", "/api/v1/lines", "/api/v1/readings/latest"):
             assert client.get(path).status_code == 403, path
@@ -109,6 +132,16 @@ def test_its_files_are_nobody_elses(plant: Plant, host: Callable[[str], Host], k
     secret = shlex.quote(plant.secrets["mes_escrow_key"])
     holders = {name for name in plant.hosts if host(name).run(f"grep -rqF {secret} /etc").rc == 0}
     assert holders == {plant.groups["monitoring"][0]}, "the service has its hash"
+
+
+def test_nobody_but_its_user_writes_into_the_copy(keeper: Host) -> None:
+    """Every account of the host tries, as it is when it has logged in; the superuser is none that this is about."""
+    attempt = 'setpriv --reuid="$user" --regid="$(id -g "$user")" --init-groups test -w "$file" && echo "$user"'
+    for kind in ("seals", "journals"):
+        file = keeper.check_output(f"find {COPY}/{kind} -name '*.jsonl' | sort | tail -n 1")
+        assert edges.rights(keeper, file) == "kojo-escrow kojo-escrow 600"
+        tried = f"file={file}; cut -d: -f1 /etc/passwd | while read -r user; do {attempt}; done; true"
+        assert set(keeper.check_output(tried).split()) == {"root", "kojo-escrow"}
 
 
 def test_months_are_archived_by_a_timer_of_every_host_with_the_service(

@@ -43,7 +43,7 @@ NEEDED_FLOWS: Final = (
     Flow("app", "cache", "tcp", (6379, 26379), "cache and live events"),
     Flow("cache", "cache", "tcp", (6379, 26379), "Redis replication and Sentinel"),
     Flow("monitoring", EVERY_HOST, "tcp", (9100,), "metrics of the hosts"),
-    Flow("monitoring", "app", "tcp", (8081, 8101, 8102), "metrics, seals and archives of the service"),
+    Flow("monitoring", "app", "tcp", (8081, 8101, 8102), "metrics, seals, journals and archives of the service"),
     Flow("monitoring", "gateway", "tcp", (8080, 9090), "metrics of the lines"),
     Flow("monitoring", "database", "tcp", (2381, 8008, 9187), "metrics of the databases"),
     Flow("monitoring", "cache", "tcp", (9121,), "metrics of the caches"),
