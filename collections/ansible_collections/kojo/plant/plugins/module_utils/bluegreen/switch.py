@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from .decision import Decision
 from .together import Answers, Ask, NotSwitched, each, faults, locked, newest, survey
 
-LEAD = 0.3  # seconds between the word to commit and the instant: longer than a message takes to the other edge
+LEAD = 0.1  # seconds between the word to commit and the instant: longer than a message takes to the other edge
 
 Change = Callable[[Decision], Decision | None]
 

@@ -141,6 +141,16 @@ def test_an_owner_whose_lock_went_to_another_is_fenced_off(edges: dict[str, Test
     assert edge.serves() == "blue"
 
 
+@pytest.mark.parametrize("away", [-3600, 3600])
+def test_a_clock_that_is_far_off_keeps_no_edge_behind(edges: dict[str, TestEdge], away: float) -> None:
+    edge = edges["edge1"]
+    token = ask(edge, do="lock", owner="next", seconds=30)["token"]
+    ask(edge, do="prepare", token=token, why="", decision={"active": "green", "canary": 0, "generation": 2})
+    begun = time.time()
+    assert begun <= ask(edge, do="commit", token=token, at=begun + away)["committed"] < begun + 8
+    assert edge.serves() == "green"
+
+
 def test_a_decision_that_is_not_newer_is_refused(edges: dict[str, TestEdge]) -> None:
     edge = edges["edge1"]
     token = ask(edge, do="lock", owner="late", seconds=30)["token"]
