@@ -1,4 +1,4 @@
-"""A socket before an HAProxy's own: it passes on what it is asked, and answers one command with a text of its own."""
+"""A socket before an HAProxy's own: it passes on what it is asked, and answers some commands with texts of its own."""
 
 from __future__ import annotations
 
@@ -14,18 +14,21 @@ from ansible_collections.kojo.plant.tests.unit.plugins.bluegreen_edges import Te
 
 
 class Refusing(socketserver.ThreadingUnixStreamServer):
-    """REFUSED: what the refused command begins with; REPLY: what is answered instead. Nothing is refused at first."""
+    """REPLIES: what a command begins with, to what is answered instead; none at first. ASKED: all commands."""
 
     daemon_threads = True
 
     def __init__(self, path: Path, behind: Path) -> None:
         super().__init__(str(path), _Handler)
         self.ask = unix_socket(str(behind), 5)
-        self.refused, self.reply = "", ""
+        self.replies: dict[str, str] = {}
+        self.asked: list[str] = []
 
     def answer(self, command: str) -> str:
-        if self.refused and command.startswith(self.refused):
-            return f"{self.reply}\n"
+        self.asked.append(command)
+        for begins, reply in self.replies.items():
+            if command.startswith(begins):
+                return f"{reply}\n"
         return self.ask(command)
 
 
