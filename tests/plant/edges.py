@@ -12,6 +12,8 @@ from testinfra.host import Host
 from tests.plant.inventory import Plant
 from tests.wait import eventually
 
+OTHER = {"blue": "green", "green": "blue"}
+
 
 def address(plant: Plant) -> str:
     return str(plant.vars["plant_virtual_address"])
@@ -34,6 +36,13 @@ def seen(plant: Plant, host: Callable[[str], Host], colour: str, *, up: bool) ->
     wanted = dict.fromkeys(plant.groups["app"], "UP" if up else "DOWN")
     for name in plant.groups["edge"]:
         eventually(functools.partial(servers, host(name), colour), wanted.__eq__, 60, f"{colour} as {name} sees it")
+
+
+def decision(plant: Plant, host: Callable[[str], Host]) -> dict[str, str]:
+    """The decision that all edges have: active, canary, _generation, _digest."""
+    maps = {content(host(name), "/etc/haproxy/maps/colour.map") for name in plant.groups["edge"]}
+    assert len(maps) == 1, f"the edges decide differently: {maps}"
+    return dict(line.split(" ") for line in maps.pop().splitlines())
 
 
 def holders(plant: Plant, host: Callable[[str], Host]) -> list[str]:

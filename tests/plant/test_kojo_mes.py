@@ -15,7 +15,7 @@ from tests.plant.inventory import Plant
 from tests.wait import eventually
 
 PROCESSES = {
-    "app": ["kojo-mes-api@blue", "kojo-mes-quality"],
+    "app": ["kojo-mes-api@{active}", "kojo-mes-quality"],
     "gateway": ["kojo-mes-gateway", "kojo-mes-line-monitor", "kojo-mes-simulator"],
 }
 UNITS = [(group, unit) for group, units in PROCESSES.items() for unit in units]
@@ -33,17 +33,23 @@ with context.wrap_socket(socket.create_connection((sys.argv[1], int(sys.argv[2])
 
 @pytest.mark.parametrize(("group", "unit"), UNITS)
 def test_processes_run_with_few_rights(plant: Plant, host: Callable[[str], Host], group: str, unit: str) -> None:
+    unit = unit.format(**edges.decision(plant, host))
     for name in plant.groups[group]:
         assert edges.unit(host(name), unit) == {"ActiveState": "active", "UnitFileState": "enabled", "User": "kojo-mes"}
         assert edges.exposure(host(name), unit) <= 2.0
 
 
-def test_the_idle_colour_is_installed_but_does_not_run(plant: Plant, host: Callable[[str], Host]) -> None:
+def test_the_idle_colour_is_installed_and_runs_after_a_deploy_alone(plant: Plant, host: Callable[[str], Host]) -> None:
+    active = edges.decision(plant, host)["active"]
+    idle = edges.OTHER[active]
     for name in plant.groups["app"]:
-        assert host(name).check_output("readlink /opt/kojo-mes/current") == "blue"
-        idle = edges.unit(host(name), "kojo-mes-api@green")
-        assert (idle["ActiveState"], idle["UnitFileState"]) == ("inactive", "disabled")
-        assert host(name).check_output("/opt/kojo-mes/green/bin/kojo-mes --version")
+        assert host(name).check_output("readlink /opt/kojo-mes/current") == active
+        warm = host(name).file("/opt/kojo-mes/deployment.json").exists
+        unit = edges.unit(host(name), f"kojo-mes-api@{idle}")
+        assert (unit["ActiveState"], unit["UnitFileState"]) == (
+            ("active", "enabled") if warm else ("inactive", "disabled")
+        )
+        assert host(name).check_output(f"/opt/kojo-mes/{idle}/bin/kojo-mes --version")
 
 
 def test_releases_can_be_changed_by_root_alone(plant: Plant, host: Callable[[str], Host]) -> None:
