@@ -61,9 +61,18 @@ frontend colours
 """
 
 
-def free_port(address: str) -> int:
-    with socket.create_server((address, 0)) as server:
-        return int(server.getsockname()[1])
+def free_ports() -> tuple[int, dict[str, int]]:
+    """The agents' port, free on all edges, and one of each edge's own: all held at once, so that they differ."""
+    with contextlib.ExitStack() as held:
+
+        def hold(address: str, port: int = 0) -> int:
+            return int(held.enter_context(socket.create_server((address, port))).getsockname()[1])
+
+        first, *others = ADDRESSES.values()
+        agents = hold(first)
+        for address in others:
+            hold(address, agents)
+        return agents, {name: hold(address) for name, address in ADDRESSES.items()}
 
 
 def wait(until: Callable[[], bool], what: str, seconds: float = 20) -> None:
@@ -182,12 +191,12 @@ class TestEdge:
 def make(root: Path) -> dict[str, TestEdge]:
     """The edges' files, by a CA of their own; nothing runs yet."""
     authority = trustme.CA()
-    agents = free_port(ADDRESSES["edge1"])
+    agents, ports = free_ports()
     edges = {}
     for name, address in ADDRESSES.items():
         folder = root / name
         folder.mkdir()
-        edge = edges[name] = TestEdge(name, folder, free_port(address), authority)
+        edge = edges[name] = TestEdge(name, folder, ports[name], authority)
         edge.map_file.write_text(Decision("blue").encode(), encoding="utf-8")
         configuration = CONFIGURATION.format(folder=folder, address=address, port=edge.port)
         (folder / "haproxy.cfg").write_text(configuration, encoding="utf-8")
