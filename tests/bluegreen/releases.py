@@ -44,14 +44,16 @@ class Releaser:
         return self._key.with_suffix(".pub").read_text(encoding="utf-8").strip()
 
     def make(self, version: str, edits: Mapping[str, tuple[str, str]] | None = None) -> Made:
-        """The service as VERSION; EDITS: file in the service's folder to what is replaced by what."""
+        """The service as VERSION; EDITS: file in the service's folder to what is replaced by what, in a new file
+        nothing."""
         wanted = {"pyproject.toml": ('version = "', f'version = "{version}" # ')} | dict(edits or {})
         subprocess.run(["git", "checkout", "-q", "-f", self._commit], cwd=self._clone, check=True)
         for name, (old, new) in wanted.items():
             file = self._clone / "service" / name
-            text = file.read_text(encoding="utf-8")
+            text = file.read_text(encoding="utf-8") if old else ""
             assert old in text, f"{name} has no {old!r}"
             file.write_text(text.replace(old, new, 1), encoding="utf-8")
+        subprocess.run(["git", "add", "service"], cwd=self._clone, check=True)
         subprocess.run([*GIT, "commit", "-qam", version], cwd=self._clone, check=True)
         output = self._folder / version
         command = [sys.executable, "-m", "tools.release", "--repository", str(self._clone), "--output", str(output)]

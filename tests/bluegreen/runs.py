@@ -13,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from tests.awx import Job
 from tests.bluegreen.releases import Made, Releaser
 from tests.plant.inventory import ROOT, Plant
 
@@ -24,6 +25,8 @@ PACE = {
     "switchover_drain_seconds": 2,
 }
 
+
+OWN = {"PYTHONUNBUFFERED": "1", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
 
 Meanwhile = Callable[[Callable[[], None]], None]
 
@@ -44,45 +47,79 @@ class Runs:
     """Runs of playbooks against the plant, with the keys that RELEASER has."""
 
     def __init__(self, plant: Plant, releaser: Releaser, folder: Path, pace: dict[str, int] = PACE) -> None:
-        self._plant = plant
-        self._variables = folder / "variables.json"
-        settings = {"plant_release_signers": {"test": releaser.public_key}} | pace
-        self._variables.write_text(json.dumps(settings), encoding="utf-8")
+        self._plant, self._folder = plant, folder
+        self._settings = {"plant_release_signers": {"test": releaser.public_key}} | pace
 
     def deploy(
-        self, made: Made, change: str, *options: str, until: str = "", meanwhile: Meanwhile | None = None
+        self,
+        made: Made,
+        change: str,
+        *options: str,
+        until: str = "",
+        then: Callable[[], object] | None = None,
+        meanwhile: Meanwhile | None = None,
     ) -> Run:
-        """UNTIL: a task at whose beginning it is killed. MEANWHILE is called beside it, with the way to kill it."""
-        given = {"mes_version": made.name, "change_id": change, "kojo_mes_wheelhouse": str(made.folder)}
-        return self._run("deploy", "-e", json.dumps(given), *options, until=until, meanwhile=meanwhile)
+        """UNTIL: a task at whose beginning it is killed, or THEN is called. MEANWHILE is called beside it, with the way
+        to kill it."""
+        command = self._command("deploy", "-e", json.dumps(_asked(made, change)), *options)
+        return _run(command, os.environ | OWN, until, then, meanwhile)
+
+    def deploy_by_awx(self, made: Made, change: str) -> Run:
+        """The same as a job of AWX, which keeps what must outlive it where this control node has it."""
+        state = self._plant.folder / ".state"
+        lasting = {
+            "ansible_ssh_private_key_file": f"{state}/lab/id_ed25519",
+            "ansible_ssh_common_args": f"-o UserKnownHostsFile={state}/lab/known_hosts",
+            "kojo_audit_directory": f"{state}/journal",
+            "pki_authority_directory": f"{state}/pki",
+        }
+        job = Job(self._folder / "job", self._plant.folder, self._settings | lasting)
+        return _run(job.command("deploy", **_asked(made, change)), job.environment())
 
     def rollback(self, *options: str) -> Run:
-        return self._run("rollback", *options)
+        return _run(self._command("rollback", *options), os.environ | OWN)
 
-    def _run(self, playbook: str, *options: str, until: str = "", meanwhile: Meanwhile | None = None) -> Run:
+    def converge(self, *options: str) -> Run:
+        return _run(self._command("site", *options), os.environ | OWN)
+
+    def _command(self, playbook: str, *options: str) -> list[str]:
         program = Path(sys.executable).with_name("ansible-playbook")
-        given = ["-i", str(self._plant.folder), "-e", f"@{self._variables}", *options]
-        output = ""
-        with subprocess.Popen(
-            [str(program), f"playbooks/{playbook}.yml", *given],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        ) as run:
-            assert run.stdout is not None
-            kill = functools.partial(_kill, run)
-            with ThreadPoolExecutor(1) as pool:
-                beside = pool.submit(meanwhile, kill) if meanwhile else None
-                for line in run.stdout:
-                    output += line
-                    if until and line.startswith("TASK [") and until in line:
-                        kill()
-            if beside:
-                beside.result()  # what wasn't done to the run is no trial of it
-        return Run(output, run.returncode)
+        settings = json.dumps(self._settings)
+        return [str(program), f"playbooks/{playbook}.yml", "-i", str(self._plant.folder), "-e", settings, *options]
+
+
+def _asked(made: Made, change: str) -> dict[str, str]:
+    return {"mes_version": made.name, "change_id": change, "kojo_mes_wheelhouse": str(made.folder)}
+
+
+def _run(
+    command: list[str],
+    environment: dict[str, str],
+    until: str = "",
+    then: Callable[[], object] | None = None,
+    meanwhile: Meanwhile | None = None,
+) -> Run:
+    output = ""
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as run:
+        assert run.stdout is not None
+        kill = functools.partial(_kill, run)
+        with ThreadPoolExecutor(1) as pool:
+            beside = pool.submit(meanwhile, kill) if meanwhile else None
+            for line in run.stdout:
+                output += line
+                if until and line.startswith("TASK [") and until in line:
+                    (then or kill)()
+        if beside:
+            beside.result()  # what wasn't done to the run is no trial of it
+    return Run(output, run.returncode)
 
 
 def _kill(run: subprocess.Popen[str]) -> None:

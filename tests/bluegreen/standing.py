@@ -17,13 +17,6 @@ PATH = "/api/v1/lines"
 PAUSE = 0.02
 
 
-def decision(plant: Plant, host: Callable[[str], Host]) -> dict[str, str]:
-    """The decision that all edges have: active, canary, _generation, _digest."""
-    maps = {edges.content(host(name), "/etc/haproxy/maps/colour.map") for name in plant.groups["edge"]}
-    assert len(maps) == 1, f"the edges decide differently: {maps}"
-    return dict(line.split(" ") for line in maps.pop().splitlines())
-
-
 def links(plant: Plant, host: Callable[[str], Host]) -> dict[str, str]:
     """Where the links of all hosts of the service point to, all alike."""
     command = "find /opt/kojo-mes -maxdepth 1 -type l -name '[bgc]*' -printf '%f %f->%l\\n' | sort | cut -d' ' -f2"
@@ -36,6 +29,19 @@ def links(plant: Plant, host: Callable[[str], Host]) -> dict[str, str]:
 def version(plant: Plant) -> str:
     with edges.client(plant) as client:
         return str(client.get("/health").json()["version"])
+
+
+def notices(plant: Plant, change: str) -> set[str]:
+    """What Alertmanager tells people of a change."""
+    monitor = plant.groups["monitoring"][0]
+    answer = httpx.get(
+        f"https://{plant.address(monitor)}:9093/api/v2/alerts",
+        params={"filter": f'change="{change}"'},
+        auth=("kojo", plant.secrets["alertmanager_web_password"]),
+        verify=plant.tls(),
+        trust_env=False,
+    )
+    return {alert["labels"]["alertname"] for alert in answer.raise_for_status().json()}
 
 
 @dataclass

@@ -14,9 +14,10 @@ from tests.bluegreen.desk import ROLES, Desk
 from tests.bluegreen.disturbance import Disturbance, Kill
 from tests.bluegreen.releases import Releaser
 from tests.bluegreen.runs import Run, Runs
-from tests.bluegreen.standing import decision, traffic, version
+from tests.bluegreen.standing import traffic, version
 from tests.faults.lab import Lab
 from tests.load.people import people
+from tests.plant.edges import decision
 from tests.plant.inventory import attempt
 from tests.wait import eventually
 

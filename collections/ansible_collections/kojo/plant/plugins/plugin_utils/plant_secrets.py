@@ -72,6 +72,7 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "mes_simulator_key": _token,
     "mes_journal_key": _token,
     "mes_gate_key": _token,
+    "mes_smoke_key": _token,
     "mes_escrow_key": _token,
     "mes_token_secret": _token,
     "mes_seal_key": _signing_key,
