@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from tests.bluegreen.playbook import play
 from tests.faults.lab import Lab
 from tests.plant import edges
+from tests.plant.edges import OTHER
 
-OTHER = {"blue": "green", "green": "blue"}
 UNIT = "kojo-mes-api@{}"
 HISTORY = "/var/lib/kojo-bluegreen/decisions.jsonl"
 REASON = "a test of the plant"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import httpx
 from testinfra.host import Host
 
-from tests.plant import edges
+from tests.plant import edges, monitoring
 from tests.plant.inventory import Plant
 
 PATH = "/api/v1/lines"
@@ -33,14 +33,8 @@ def version(plant: Plant) -> str:
 
 def notices(plant: Plant, change: str) -> set[str]:
     """What Alertmanager tells people of a change."""
-    monitor = plant.groups["monitoring"][0]
-    answer = httpx.get(
-        f"https://{plant.address(monitor)}:9093/api/v2/alerts",
-        params={"filter": f'change="{change}"'},
-        auth=("kojo", plant.secrets["alertmanager_web_password"]),
-        verify=plant.tls(),
-        trust_env=False,
-    )
+    with monitoring.client(plant, 9093, "alertmanager_web_password") as alertmanager:
+        answer = alertmanager.get("/api/v2/alerts", params={"filter": f'change="{change}"'})
     return {alert["labels"]["alertname"] for alert in answer.raise_for_status().json()}
 
 

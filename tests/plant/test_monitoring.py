@@ -15,6 +15,7 @@ import pytest
 from testinfra.host import Host
 
 from tests.plant.inventory import Plant
+from tests.plant.monitoring import client
 from tests.wait import eventually
 
 # docs/building.md: the port of each scraped listener, its path, and how a client proves who it is
@@ -73,13 +74,6 @@ print(json.dumps([
      "plaintext": ask(address, port, path, None), "tls12": ask(address, port, path, old)}
     for address, port, path, login in json.loads(sys.argv[1])]))
 """
-
-
-def client(plant: Plant, port: int, secret: str) -> httpx.Client:
-    address = plant.address(plant.groups["monitoring"][0])
-    return httpx.Client(
-        base_url=f"https://{address}:{port}", verify=plant.tls(), auth=("kojo", plant.secrets[secret]), timeout=20
-    )
 
 
 @pytest.fixture(scope="module")

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import time
 
-from tests.bluegreen.colours import OTHER, Colours, both_colours
+from tests.bluegreen.colours import Colours, both_colours
 from tests.bluegreen.exercise import under_load
 from tests.bluegreen.fault import failing
 from tests.bluegreen.playbook import play
 from tests.faults.lab import Lab
 from tests.load.steady import Load
 from tests.load.verdict import at_most
+from tests.plant.edges import OTHER
 from tests.plant.inventory import load_plant
 from tools.figures.common import Unmeasurable, emit, inventory, running_plant
 

@@ -10,9 +10,10 @@ import time
 
 import httpx
 
-from tests.bluegreen.colours import OTHER, Colours, both_colours
+from tests.bluegreen.colours import Colours, both_colours
 from tests.faults.lab import Lab
 from tests.plant import edges
+from tests.plant.edges import OTHER
 from tests.plant.inventory import load_plant
 from tests.wait import eventually
 from tools.figures.common import Unmeasurable, emit, inventory, running_plant
