@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from testinfra.host import Host
 
 from tests.plant.inventory import Plant, attempt, connection
 from tests.plant.redis_client import Client
+from tests.wait import eventually
 
 Ssh = Callable[[str], Host]
 
@@ -67,13 +69,18 @@ class Lab:
         holders = [name for name, addresses in edges.items() if virtual in addresses]
         return Places(*("+".join(names) for names in (primary, masters, holders)))
 
-    def whole(self) -> bool:
-        """Return whether every database and cache host is back at work."""
-        members = self.members()
-        streaming = [member for member in members if member["State"] in ("running", "streaming")]
-        places = self.places()
-        return (
-            len(members) == len(streaming) == len(self.plant.groups["database"])
-            and places.complete
-            and self.replication(places.master).get("connected_slaves") == str(len(self.plant.groups["cache"]) - 1)
-        )
+    def await_whole(self, seconds: float) -> None:
+        """Wait until every database and cache host is back at work; fail with what isn't."""
+        eventually(self._missing, operator.not_, seconds, "the plant isn't whole")
+
+    def _missing(self) -> dict[str, object]:
+        databases, caches = len(self.plant.groups["database"]), len(self.plant.groups["cache"])
+        members, places = self.members(), self.places()
+        missing: dict[str, object] = {}
+        if [member["State"] in ("running", "streaming") for member in members] != [True] * databases:
+            missing["members"] = members
+        if not places.complete:
+            missing["places"] = places
+        elif (replication := self.replication(places.master)).get("connected_slaves") != str(caches - 1):
+            missing["replication"] = replication
+        return missing

@@ -10,7 +10,6 @@ from pathlib import Path
 from tests.faults.conftest import Podman
 from tests.faults.lab import Lab
 from tests.plant.inventory import ROOT, Plant
-from tests.wait import eventually
 
 STAGE = "PLAY [Databases and caches]"
 NEXT_STAGE = "PLAY [Backup]"
@@ -38,4 +37,4 @@ def test_a_run_that_is_cut_stops_before_the_next_stage_and_says_where(lab: Lab, 
         assert NEXT_STAGE not in seen, "the run went on without a host of this stage"
     finally:
         podman("unpause", lost)
-    eventually(lab.whole, bool, 180)
+    lab.await_whole(180)

@@ -57,7 +57,7 @@ def lose(
         finally:
             podman("start", *lab.dead)
             lab.dead = set()
-        eventually(lab.whole, bool, 180)
+        lab.await_whole(180)
         load.progress(1, 60)
     settled = eventually(lab.places, lambda places: places.complete, 60)
     assert settled == after, "who comes back must not take its old place by itself"
@@ -71,7 +71,7 @@ def test_no_request_fails_when_the_primarys_processes_are_killed(lab: Lab, write
         lab.ssh(primary).run_expect([0], "pkill -9 -x postgres")
         load.progress(3, 90)
     assert not load.failures
-    eventually(lab.whole, bool, 180)
+    lab.await_whole(180)
     assert_kept(load)
 
 
@@ -100,7 +100,7 @@ def test_without_any_redis_the_service_answers(lab: Lab, writers: dict[Kind, int
         finally:
             for name in caches:
                 lab.ssh(name).check_output("systemctl start redis-server redis-sentinel")
-        eventually(lab.whole, bool, 120)
+        lab.await_whole(120)
         load.progress(1, 60)
     assert not load.failures
     assert_kept(load)

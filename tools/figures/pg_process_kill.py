@@ -10,7 +10,6 @@ from tests.faults.lab import Lab
 from tests.load.shopfloor import own_line
 from tests.load.writers import Readings, under_load
 from tests.plant.inventory import load_plant
-from tests.wait import eventually
 from tools.figures.common import emit, inventory, running_plant
 
 BAR = 10
@@ -23,7 +22,7 @@ BEFORE, AFTER = 5.0, 15.0
 
 def measure(lab: Lab) -> tuple[float, int]:
     """Kill the primary's processes once; return the longest gap in seconds and the number of lost writes."""
-    eventually(lab.whole, bool, 120)
+    lab.await_whole(120)
     primary = lab.places().primary
     with under_load(lab, {Readings: CLIENTS}) as load:
         time.sleep(BEFORE)
