@@ -77,7 +77,8 @@ class Lab:
         databases, caches = len(self.plant.groups["database"]), len(self.plant.groups["cache"])
         members, places = self.members(), self.places()
         missing: dict[str, object] = {}
-        if [member["State"] in ("running", "streaming") for member in members] != [True] * databases:
+        at_work = [member["State"] == ("running" if member["Role"] == "Leader" else "streaming") for member in members]
+        if at_work != [True] * databases:
             missing["members"] = members
         if not places.complete:
             missing["places"] = places

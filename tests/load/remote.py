@@ -18,12 +18,15 @@ SYNCHRONOUS = """
 """
 
 
-def sql(lab: Lab, statement: str, **values: object) -> list[list[str]]:
-    """Run SQL on the primary as its superuser, past the service; return its rows. A value X is `:'X'` in it."""
+def sql(lab: Lab, statement: str, member: str = "", **values: object) -> list[list[str]]:
+    """Run SQL on a member of the cluster, the primary if none is named, as its superuser and past the service.
+
+    Return its rows. A value X is `:'X'` in it.
+    """
     given = [part for name, value in values.items() for part in ("-v", f"{name}={value}")]
     command = ["runuser", "-u", "postgres", "--", "psql", "-XAtqd", "kojo", "-F", "\t", "-v", "ON_ERROR_STOP=1", *given]
-    primary = lab.ssh(eventually(lab.places, lambda places: bool(places.primary), 60).primary)
-    said = primary.check_output(f"cd / && printf %s {shlex.quote(statement)} | {shlex.join(command)}")
+    member = member or eventually(lab.places, lambda places: bool(places.primary), 60).primary
+    said = lab.ssh(member).check_output(f"cd / && printf %s {shlex.quote(statement)} | {shlex.join(command)}")
     return [line.split("\t") for line in said.splitlines()]
 
 

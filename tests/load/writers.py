@@ -201,9 +201,9 @@ class Load:
 
         eventually(missing, lambda names: not names, seconds, f"writers without an answer ({self.failures})")
 
-    def counts(self) -> dict[str, Counts]:
-        """Return the six counts of each kind of write."""
-        return {kind: self._reckon(kind, query) for kind, query in self._queries("found").items()}
+    def counts(self, member: str = "") -> dict[str, Counts]:
+        """Return the six counts of each kind of write, as the primary has them or the member that is named."""
+        return {kind: self._reckon(kind, query, member) for kind, query in self._queries("found").items()}
 
     def audit_counts(self) -> dict[str, Counts]:
         """Return the same of their audit rows, of each kind that has them: a row that isn't there is a lost one."""
@@ -212,9 +212,9 @@ class Load:
     def _queries(self, witness: str) -> dict[str, str]:
         return {writer.kind: query for writer in self.writers if (query := getattr(writer, witness))}
 
-    def _reckon(self, kind: str, query: str) -> Counts:
+    def _reckon(self, kind: str, query: str, member: str = "") -> Counts:
         mine = [writer for writer in self.writers if writer.kind == kind]
-        found = Counter(row[0] for row in sql(self.lab, query, line=LINE, start=self.start, batch=BATCH))
+        found = Counter(row[0] for row in sql(self.lab, query, member, line=LINE, start=self.start, batch=BATCH))
         attempted = {write for writer in mine for write in writer.attempted}
         return reckon(attempted, {write for writer in mine for _, write in writer.acknowledged}, found)
 
