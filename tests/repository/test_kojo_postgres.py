@@ -106,6 +106,9 @@ def test_a_primary_that_was_stopped_at_once_is_refused_as_a_standby_until_it_rec
     assert str(primary.data) in said
     assert "pg_rewind" in said
     assert primary.tool("pg_controldata", primary.data) == before, "it was touched"
+    # Patroni asks for settings in between, to archive what the primary had not yet
+    asked = [str(primary.program), "-D", str(primary.data), "-C", "port"]
+    assert subprocess.run(asked, user=USER, cwd="/", check=True, capture_output=True, text=True).stdout == "5432\n"
 
     # as Patroni recovers it
     (primary.data / "standby.signal").unlink()
